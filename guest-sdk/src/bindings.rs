@@ -1,0 +1,39 @@
+//! The contract's Rust bindings, generated from `wit/` at compile time. Nothing here is written by hand.
+//!
+//! Both worlds are generated; which of them a guest exports is decided by the export macro that its crate expands.
+#![allow(missing_docs, unsafe_op_in_unsafe_fn, clippy::all)]
+
+/// The world `processor`, and the shapes shared by both worlds.
+pub mod processor {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "processor",
+        pub_export_macro: true,
+        export_macro_name: "export_processor",
+        default_bindings_module: "weir_sdk::bindings::processor",
+        runtime_path: "::weir_sdk::bindings::wit_bindgen::rt",
+        generate_unused_types: true,
+    });
+}
+
+/// The world `mapper`.
+pub mod mapper {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "mapper",
+        pub_export_macro: true,
+        export_macro_name: "export_mapper",
+        default_bindings_module: "weir_sdk::bindings::mapper",
+        runtime_path: "::weir_sdk::bindings::wit_bindgen::rt",
+        with: {
+            "weir:operator/types@0.1.0": crate::bindings::processor::weir::operator::types,
+            "weir:operator/config@0.1.0": crate::bindings::processor::weir::operator::config,
+            "weir:operator/log@0.1.0": crate::bindings::processor::weir::operator::log,
+            "weir:operator/metrics@0.1.0": crate::bindings::processor::weir::operator::metrics,
+        },
+    });
+}
+
+pub use processor::exports::weir::operator::processing;
+pub use processor::weir::operator::{config, log, metrics, types};
+pub use wit_bindgen;

@@ -1,0 +1,36 @@
+//! The rules of weir: what must be true, decided by functions without I/O.
+//!
+//! Facts go in, a decision comes out; the crates around this one carry it out. There is no clock here, no file, no
+//! socket, no thread, no randomness and no iteration over a hash map, so every rule can be tested by calling it.
+//!
+//! The tour, in the order in which a record meets the rules:
+//!
+//! - [`batch`]: the unit of work, columns of rows with the place that each row came from
+//! - [`output`]: what an operator's call returned, checked before it is used
+//! - [`poison`]: the search for the row at fault in a call that failed
+//! - [`error_policy`] and [`breaker`]: what happens to a row that cannot be handled
+//! - [`connector`]: the seams that sources, sinks, operators and decision logs implement
+//! - [`epoch`], [`position`], [`manifest`], [`decision`]: what a checkpoint is and where it is decided
+//! - [`checkpoint`]: the coordinator's rule, an event in and actions out
+//! - [`transaction`]: the sink transaction, and what each answer of the client means
+//! - [`verdict`]: what recovery may do with what it found
+//! - [`restart`]: when the next incarnation starts
+//! - [`plan`]: the pipeline as a checked graph
+//! - [`kill_point`]: the named places at which a test ends the process
+
+pub mod batch;
+pub mod breaker;
+pub mod checkpoint;
+pub mod connector;
+pub mod decision;
+pub mod epoch;
+pub mod error_policy;
+pub mod kill_point;
+pub mod manifest;
+pub mod output;
+pub mod plan;
+pub mod poison;
+pub mod position;
+pub mod restart;
+pub mod transaction;
+pub mod verdict;

@@ -1,0 +1,219 @@
+//! The checkpoint manifest: everything that an epoch's state depends on, as a versioned, hashed file.
+//!
+//! The encoding is JSON with a fixed order of fields, so that a person can read it and equal manifests are equal
+//! bytes. The hash over those bytes goes into the decision record: a manifest that was changed is not the decided one.
+
+use crate::epoch::CheckpointId;
+use crate::position::{Partition, Position};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The version of the encoding that this build writes. It reads all versions up to it.
+pub const VERSION: u32 = 1;
+
+/// The first 16 hex digits of the SHA-256 of a manifest's bytes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ManifestHash(String);
+
+impl ManifestHash {
+    /// The hash of encoded bytes.
+    pub fn of(bytes: &[u8]) -> ManifestHash {
+        ManifestHash(Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Accepts 16 lower-case hex digits.
+    pub fn parse(text: &str) -> Option<ManifestHash> {
+        let fits = text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        fits.then(|| ManifestHash(text.to_owned()))
+    }
+}
+
+impl fmt::Display for ManifestHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Work that a sink has prepared and that becomes visible after the decision. What the text means is the sink's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PreparedHandle {
+    /// The sink of the plan.
+    pub sink: String,
+    /// What the sink needs to publish it, and to find that it was published already.
+    pub handle: String,
+}
+
+/// A position of a partition of a source, as the manifest writes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourcePosition {
+    /// The source of the plan.
+    pub source: String,
+    /// The partition.
+    #[serde(flatten)]
+    pub partition: Partition,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub position: Position,
+}
+
+/// All that epoch N's state depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of the encoding.
+    pub version: u32,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// This checkpoint.
+    #[serde(flatten)]
+    pub id: CheckpointId,
+    /// The checkpoint that it continues; none for a first start.
+    pub parent: Option<CheckpointId>,
+    /// The positions of all sources.
+    pub positions: Vec<SourcePosition>,
+    /// The highest processing time that operators were given, in milliseconds: it never goes down.
+    pub now_ms: i64,
+    /// The operators that ran, by digest of their bytes.
+    pub operators: BTreeMap<String, String>,
+    /// What sinks publish after the decision.
+    pub prepared: Vec<PreparedHandle>,
+    /// Number of transactional ids in use; recovery fences all of them.
+    pub slots: u32,
+}
+
+/// Why bytes are not a manifest that this build can use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// The bytes do not have the hash that the decision names.
+    #[error(
+        "its hash is {found}, the decision names {expected}: the file was changed or is another checkpoint's"
+    )]
+    Hash {
+        /// What the bytes hash to.
+        found: ManifestHash,
+        /// What was decided.
+        expected: ManifestHash,
+    },
+    /// Written by a newer weir.
+    #[error("it has version {found}, this weir reads up to {VERSION}: run the newer weir that wrote it")]
+    Future {
+        /// The version found.
+        found: u64,
+    },
+    /// Not a manifest.
+    #[error("it cannot be read: {0}")]
+    Damaged(String),
+}
+
+impl Manifest {
+    /// The bytes that are stored, and hashed.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec_pretty(self).expect("a manifest has only maps with text keys");
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Reads stored bytes, whatever their hash.
+    pub fn decode(bytes: &[u8]) -> Result<Manifest, ManifestError> {
+        let damaged = |error: serde_json::Error| ManifestError::Damaged(error.to_string());
+        let value: serde_json::Value = serde_json::from_slice(bytes).map_err(damaged)?;
+        match value.get("version").and_then(serde_json::Value::as_u64) {
+            Some(found) if found > u64::from(VERSION) => return Err(ManifestError::Future { found }),
+            Some(_) => {}
+            None => return Err(ManifestError::Damaged("it has no version".to_owned())),
+        }
+        serde_json::from_value(value).map_err(damaged)
+    }
+
+    /// Reads stored bytes that must be the decided ones.
+    pub fn decode_decided(bytes: &[u8], expected: &ManifestHash) -> Result<Manifest, ManifestError> {
+        // A newer weir is named before a hash that this one may compute differently.
+        let manifest = Manifest::decode(bytes);
+        if let Err(ManifestError::Future { .. }) = manifest {
+            return manifest;
+        }
+        let found = ManifestHash::of(bytes);
+        if found != *expected {
+            return Err(ManifestError::Hash { found, expected: expected.clone() });
+        }
+        manifest
+    }
+
+    /// The hash that the decision names.
+    pub fn hash(&self) -> ManifestHash {
+        ManifestHash::of(&self.encode())
+    }
+
+    /// The position of a partition of a source.
+    pub fn position(&self, source: &str, partition: &Partition) -> Option<Position> {
+        let found = |p: &&SourcePosition| p.source == source && p.partition == *partition;
+        self.positions.iter().find(found).map(|p| p.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::epoch::{Epoch, Incarnation};
+
+    fn manifest() -> Manifest {
+        Manifest {
+            version: VERSION,
+            pipeline: "orders".to_owned(),
+            id: CheckpointId {
+                epoch: Epoch(3),
+                incarnation: Incarnation::parse("01J9ZQ3W5X7Y8Z9A0B1C2D3E4F").unwrap(),
+            },
+            parent: None,
+            positions: vec![SourcePosition {
+                source: "in".to_owned(),
+                partition: Partition::new("orders", 1),
+                position: Position { offset: 17, leader_epoch: 4 },
+            }],
+            now_ms: 5,
+            operators: BTreeMap::from([("prefix".to_owned(), "ab12".to_owned())]),
+            prepared: vec![],
+            slots: 2,
+        }
+    }
+
+    #[test]
+    fn a_manifest_survives_its_encoding() {
+        let bytes = manifest().encode();
+        assert_eq!(Manifest::decode_decided(&bytes, &manifest().hash()), Ok(manifest()));
+    }
+
+    #[test]
+    fn version_1_is_read_as_it_was_written() {
+        // Persisted on users' disks: if this test fails, raise the version instead of changing the text.
+        let golden = include_str!("../golden/manifest-v1.json");
+        assert_eq!(Manifest::decode(golden.as_bytes()), Ok(manifest()));
+        assert_eq!(String::from_utf8(manifest().encode()).unwrap(), golden);
+    }
+
+    #[test]
+    fn a_changed_byte_is_not_the_decided_manifest() {
+        let mut bytes = manifest().encode();
+        let at = bytes.iter().position(|b| *b == b'7').unwrap();
+        bytes[at] = b'8';
+        let read = Manifest::decode_decided(&bytes, &manifest().hash());
+        assert!(matches!(read, Err(ManifestError::Hash { .. })));
+    }
+
+    #[test]
+    fn a_manifest_from_the_future_names_its_version() {
+        let text =
+            String::from_utf8(manifest().encode()).unwrap().replace("\"version\": 1", "\"version\": 9");
+        let read = Manifest::decode_decided(text.as_bytes(), &manifest().hash());
+        assert_eq!(read, Err(ManifestError::Future { found: 9 }));
+    }
+
+    #[test]
+    fn every_cut_of_a_manifest_is_refused() {
+        let bytes = manifest().encode();
+        for length in 0..bytes.len() - 1 {
+            assert!(Manifest::decode_decided(&bytes[..length], &manifest().hash()).is_err());
+        }
+    }
+}
