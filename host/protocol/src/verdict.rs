@@ -1,1 +1,489 @@
-//! Placeholder.
+//! What recovery may do with what it found: one total function from facts to a verdict.
+//!
+//! The decision is the only truth; manifests and the hint are checked against it. What has no row in the table of
+//! `docs/EXACTLY_ONCE.md` is refused: a wrong guess here loses or doubles records without a trace.
+
+use crate::connector::StartPolicy;
+use crate::decision::{CommittedOffset, DecisionRecord, Metadata, Owner};
+use crate::epoch::CheckpointId;
+use crate::manifest::{Manifest, ManifestHash};
+use crate::position::{Partition, Position};
+
+/// A partition that a source of the plan has now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownPartition {
+    /// The source of the plan.
+    pub source: String,
+    /// The partition.
+    pub partition: Partition,
+    /// Where it starts if nothing says otherwise.
+    pub policy: StartPolicy,
+    /// True where the decision holds this partition's own offset.
+    pub covered: bool,
+}
+
+/// The file `LAST_COMMITTED`: which decision this data directory saw last. Never the decision itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hint {
+    /// The checkpoint.
+    pub id: CheckpointId,
+    /// The hash of its manifest.
+    pub manifest: ManifestHash,
+}
+
+/// The manifest that the decision names, as the data directory has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FoundManifest {
+    /// No decision names one.
+    NotNamed,
+    /// It is there and has the decided hash.
+    Found(Manifest),
+    /// It is not there.
+    Missing,
+    /// It is there and cannot be trusted: why.
+    Damaged(String),
+    /// It was written by a newer weir: why it cannot be read.
+    Future(String),
+}
+
+/// All that the judgement rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Who we are.
+    pub owner: Owner,
+    /// What the decision log holds for the covered partitions (or for the stand-in).
+    pub committed: Vec<CommittedOffset>,
+    /// True where the log holds one stand-in whose offset is the epoch, instead of source offsets.
+    pub stand_in: bool,
+    /// The partitions that the plan reads now.
+    pub partitions: Vec<KnownPartition>,
+    /// The manifest that the decision names.
+    pub manifest: FoundManifest,
+    /// The hint of the data directory.
+    pub hint: Option<Hint>,
+    /// The data directory has a checkpoint of an epoch after the first, so a decision was made once.
+    pub later_checkpoint: bool,
+    /// Why the pipeline cannot go on without its manifest, `None` for one that is whole in Kafka.
+    pub needs_manifest: Option<&'static str>,
+}
+
+/// Where a partition without a position starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewStart {
+    /// A partition added to a known topic: nothing of it may be missed.
+    Earliest,
+    /// By its start policy.
+    Policy(StartPolicy),
+}
+
+/// A partition whose start has to be resolved, and decided before use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPartition {
+    /// The source of the plan.
+    pub source: String,
+    /// The partition.
+    pub partition: Partition,
+    /// How.
+    pub start: NewStart,
+}
+
+/// A position that recovery goes on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownPosition {
+    /// The source of the plan.
+    pub source: String,
+    /// The partition.
+    pub partition: Partition,
+    /// What is read next.
+    pub position: Position,
+}
+
+/// What recovery does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing was ever decided: resolve the start policies once, decide them as epoch 0.
+    FirstStart {
+        /// All partitions.
+        resolve: Vec<NewPartition>,
+    },
+    /// Another consumer's plain offsets are adopted, decided as epoch 0.
+    TakeOver {
+        /// Offsets found in the group.
+        adopted: Vec<KnownPosition>,
+        /// Partitions that the group has no offset for, or whose policy does not ask for it.
+        resolve: Vec<NewPartition>,
+    },
+    /// Go on from the decided checkpoint.
+    Restore {
+        /// The decided manifest.
+        manifest: Box<Manifest>,
+        /// Partitions that appeared since.
+        resolve: Vec<NewPartition>,
+    },
+    /// Go on from the committed offsets alone: the manifest is lost, and a stateless pipeline does not need it.
+    RestoreFromOffsets {
+        /// The decision.
+        record: DecisionRecord,
+        /// The committed positions.
+        positions: Vec<KnownPosition>,
+        /// What happened to the manifest, for the warning.
+        warning: String,
+    },
+    /// Exactly-once cannot be kept: a person has to decide.
+    Refuse(Refusal),
+}
+
+/// Why recovery is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The group belongs to another pipeline.
+    #[error(
+        "the consumer group is used by another pipeline: partition {partition} carries a decision of owner {found}, this pipeline is {expected}; give this pipeline a `group` of its own"
+    )]
+    ForeignOwner {
+        /// Where it was found.
+        partition: Partition,
+        /// Whose it is.
+        found: Owner,
+        /// Who we are.
+        expected: Owner,
+    },
+    /// Metadata that this build cannot read.
+    #[error(
+        "partition {partition} carries committed metadata that this weir cannot read ({found:?}): it is another program's, or of a newer weir; use another `group`, or {WAY_OUT}"
+    )]
+    UnknownMetadata {
+        /// Where it was found.
+        partition: Partition,
+        /// Its beginning.
+        found: String,
+    },
+    /// The partitions name different checkpoints.
+    #[error(
+        "partitions name different checkpoints ({first} and {second}): somebody else has written to the consumer group; {WAY_OUT}"
+    )]
+    Disagree {
+        /// One of them.
+        first: String,
+        /// Another.
+        second: String,
+    },
+    /// Somebody changed the offsets.
+    #[error(
+        "the offset of {partition} was changed from outside: found {found}, checkpoint {id} says {expected}; set it back, or {WAY_OUT}"
+    )]
+    OffsetsReset {
+        /// Where.
+        partition: Partition,
+        /// What is there.
+        found: String,
+        /// What the checkpoint has.
+        expected: String,
+        /// The checkpoint.
+        id: String,
+    },
+    /// An entry is gone.
+    #[error(
+        "the committed offset of {partition} is gone (expired or deleted) though checkpoint {id} has it; {WAY_OUT}"
+    )]
+    EntryMissing {
+        /// Where.
+        partition: Partition,
+        /// The checkpoint.
+        id: String,
+    },
+    /// All entries are gone.
+    #[error(
+        "the consumer group has no committed offsets though this data directory has seen {last}: the group expired (offsets.retention.minutes), was deleted, or this is another cluster; {WAY_OUT}"
+    )]
+    GroupGone {
+        /// What was seen.
+        last: String,
+    },
+    /// The cluster went back.
+    #[error(
+        "the cluster has decision {found}, this data directory has seen {hint}: the cluster lost committed data or was rolled back; {WAY_OUT}"
+    )]
+    RolledBack {
+        /// The decision.
+        found: CheckpointId,
+        /// The hint.
+        hint: CheckpointId,
+    },
+    /// A partition that is part of the checkpoint does not exist any more.
+    #[error(
+        "partition {partition} of checkpoint {id} does not exist any more: the topic was deleted and made again with fewer partitions; {WAY_OUT}"
+    )]
+    PartitionGone {
+        /// Which.
+        partition: Partition,
+        /// The checkpoint.
+        id: String,
+    },
+    /// The manifest is needed and not there.
+    #[error(
+        "the decided checkpoint {id} cannot be restored: {why}; {needed}; bring the data directory back, or {WAY_OUT}"
+    )]
+    ManifestLost {
+        /// The checkpoint.
+        id: CheckpointId,
+        /// What is wrong with it.
+        why: String,
+        /// Why the pipeline needs it.
+        needed: String,
+    },
+    /// Written by a newer weir.
+    #[error("the manifest of checkpoint {id} is from the future: {why}")]
+    Future {
+        /// The checkpoint.
+        id: CheckpointId,
+        /// What was found.
+        why: String,
+    },
+    /// Decisions without a manifest cannot tell a new partition from an expired one.
+    #[error(
+        "partition {partition} has no committed offset, and the manifest that would tell whether it is new is lost; {WAY_OUT}"
+    )]
+    CannotTellNew {
+        /// Which.
+        partition: Partition,
+    },
+}
+
+/// The command that every refusal names.
+pub const WAY_OUT: &str = "decide where to go on with `weir offsets show FILE` and `weir offsets reset FILE --to-earliest|--to-latest|--to-snapshot`";
+
+/// The decision that all covered partitions agree on, if there is one. The shell loads the manifest that it names
+/// and judges then.
+pub fn named(committed: &[CommittedOffset]) -> Option<&DecisionRecord> {
+    committed.iter().find_map(|entry| match &entry.metadata {
+        Metadata::Decision(record) => Some(record),
+        _ => None,
+    })
+}
+
+/// Judges. Total: every combination of facts has a verdict.
+pub fn judge(facts: &Facts) -> Verdict {
+    match check_entries(facts) {
+        Err(refusal) => Verdict::Refuse(refusal),
+        Ok(None) => judge_without_decision(facts),
+        Ok(Some(record)) => judge_decision(facts, record).unwrap_or_else(Verdict::Refuse),
+    }
+}
+
+/// Every entry is ours or plain, and all of ours name the same checkpoint.
+fn check_entries(facts: &Facts) -> Result<Option<&DecisionRecord>, Refusal> {
+    let mut first: Option<&DecisionRecord> = None;
+    for entry in &facts.committed {
+        let partition = entry.partition.clone();
+        match &entry.metadata {
+            Metadata::Unknown(found) => {
+                return Err(Refusal::UnknownMetadata { partition, found: found.clone() });
+            }
+            Metadata::Decision(record) if record.owner != facts.owner => {
+                let (found, expected) = (record.owner.clone(), facts.owner.clone());
+                return Err(Refusal::ForeignOwner { partition, found, expected });
+            }
+            Metadata::Decision(record) => match first {
+                Some(other) if other != record => {
+                    let (first, second) = (other.to_string(), record.to_string());
+                    return Err(Refusal::Disagree { first, second });
+                }
+                _ => first = Some(record),
+            },
+            Metadata::Empty => {}
+        }
+    }
+    Ok(first)
+}
+
+fn judge_without_decision(facts: &Facts) -> Verdict {
+    let seen = match &facts.hint {
+        Some(hint) => Some(format!("checkpoint {}", hint.id)),
+        None if facts.later_checkpoint => Some("later checkpoints".to_owned()),
+        None => None,
+    };
+    let plain = facts.committed.iter().find(|entry| entry.position.is_some());
+    match (plain, seen) {
+        (None, None) => Verdict::FirstStart { resolve: facts.partitions.iter().map(by_policy).collect() },
+        (None, Some(last)) => Verdict::Refuse(Refusal::GroupGone { last }),
+        (Some(entry), Some(last)) => Verdict::Refuse(Refusal::OffsetsReset {
+            partition: entry.partition.clone(),
+            found: found_text(entry),
+            expected: "a decision".to_owned(),
+            id: last,
+        }),
+        // A plain offset on the stand-in is not a source position that could be adopted.
+        (Some(entry), None) if facts.stand_in => Verdict::Refuse(Refusal::OffsetsReset {
+            partition: entry.partition.clone(),
+            found: found_text(entry),
+            expected: "no offset or a decision".to_owned(),
+            id: "none".to_owned(),
+        }),
+        (Some(_), None) => take_over(facts),
+    }
+}
+
+fn take_over(facts: &Facts) -> Verdict {
+    let (mut adopted, mut resolve) = (Vec::new(), Vec::new());
+    for known in &facts.partitions {
+        let wants = matches!(known.policy, StartPolicy::CommittedOrEarliest | StartPolicy::CommittedOrLatest);
+        match position_of(facts, &known.partition) {
+            Some(position) if wants && known.covered => {
+                let (source, partition) = (known.source.clone(), known.partition.clone());
+                adopted.push(KnownPosition { source, partition, position });
+            }
+            _ => resolve.push(by_policy(known)),
+        }
+    }
+    Verdict::TakeOver { adopted, resolve }
+}
+
+fn judge_decision(facts: &Facts, record: &DecisionRecord) -> Result<Verdict, Refusal> {
+    if let Some(hint) = &facts.hint {
+        let went_back = record.id.epoch < hint.id.epoch;
+        let other_past =
+            record.id.epoch == hint.id.epoch && (record.id != hint.id || record.manifest != hint.manifest);
+        if went_back || other_past {
+            return Err(Refusal::RolledBack { found: record.id.clone(), hint: hint.id.clone() });
+        }
+    }
+    let id = record.id.clone();
+    let lost = |why: &str| match facts.needs_manifest {
+        Some(needed) => {
+            let (id, why, needed) = (id.clone(), why.to_owned(), needed.to_owned());
+            Err(Refusal::ManifestLost { id, why, needed })
+        }
+        None => from_offsets(facts, record, why),
+    };
+    match &facts.manifest {
+        FoundManifest::Future(why) => Err(Refusal::Future { id, why: why.clone() }),
+        FoundManifest::Missing | FoundManifest::NotNamed => lost("its manifest is missing"),
+        FoundManifest::Damaged(why) => lost(why),
+        FoundManifest::Found(manifest) => restore(facts, record, manifest),
+    }
+}
+
+fn restore(facts: &Facts, record: &DecisionRecord, manifest: &Manifest) -> Result<Verdict, Refusal> {
+    let id = record.id.to_string();
+    if facts.stand_in {
+        check_stand_in(facts, record)?;
+    }
+    let mut resolve = Vec::new();
+    for known in &facts.partitions {
+        let expected = manifest.position(&known.source, &known.partition);
+        if !known.covered {
+            if expected.is_none() {
+                resolve.push(new_partition(known, manifest));
+            }
+            continue;
+        }
+        let entry = facts.committed.iter().find(|entry| entry.partition == known.partition);
+        let found = entry.and_then(|entry| entry.position);
+        match (expected, found) {
+            (None, None) => resolve.push(new_partition(known, manifest)),
+            (Some(_), None) => {
+                return Err(Refusal::EntryMissing { partition: known.partition.clone(), id });
+            }
+            (expected, Some(found)) => {
+                let ours = entry.is_some_and(|entry| entry.metadata != Metadata::Empty);
+                if !ours || expected.is_none_or(|expected| expected.offset != found.offset) {
+                    let what = if ours { "a decision" } else { "a plain offset" };
+                    return Err(Refusal::OffsetsReset {
+                        partition: known.partition.clone(),
+                        found: format!("{what} at {}", found.offset),
+                        expected: expected
+                            .map_or("no offset".to_owned(), |p| format!("a decision at {}", p.offset)),
+                        id,
+                    });
+                }
+            }
+        }
+    }
+    check_gone(facts, manifest, &id)?;
+    Ok(Verdict::Restore { manifest: Box::new(manifest.clone()), resolve })
+}
+
+fn check_stand_in(facts: &Facts, record: &DecisionRecord) -> Result<(), Refusal> {
+    for entry in &facts.committed {
+        let offset = entry.position.map(|position| position.offset);
+        if offset != Some(record.id.epoch.0 as i64) {
+            return Err(Refusal::OffsetsReset {
+                partition: entry.partition.clone(),
+                found: found_text(entry),
+                expected: record.id.epoch.to_string(),
+                id: record.id.to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A topic that the plan still reads must still have all partitions of the checkpoint.
+fn check_gone(facts: &Facts, manifest: &Manifest, id: &str) -> Result<(), Refusal> {
+    for old in &manifest.positions {
+        let same_topic = |known: &&KnownPartition| {
+            known.source == old.source && known.partition.topic == old.partition.topic
+        };
+        let topic_is_read = facts.partitions.iter().any(|known| same_topic(&known));
+        let there =
+            facts.partitions.iter().any(|known| same_topic(&known) && known.partition == old.partition);
+        if topic_is_read && !there {
+            return Err(Refusal::PartitionGone { partition: old.partition.clone(), id: id.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+fn from_offsets(facts: &Facts, record: &DecisionRecord, why: &str) -> Result<Verdict, Refusal> {
+    let mut positions = Vec::new();
+    for known in &facts.partitions {
+        let entry = facts.committed.iter().find(|entry| entry.partition == known.partition);
+        match entry {
+            Some(CommittedOffset { position: Some(position), metadata: Metadata::Decision(_), .. }) => {
+                let (source, partition) = (known.source.clone(), known.partition.clone());
+                positions.push(KnownPosition { source, partition, position: *position });
+            }
+            Some(entry @ CommittedOffset { position: Some(_), .. }) => {
+                return Err(Refusal::OffsetsReset {
+                    partition: known.partition.clone(),
+                    found: found_text(entry),
+                    expected: "a decision".to_owned(),
+                    id: record.id.to_string(),
+                });
+            }
+            _ => return Err(Refusal::CannotTellNew { partition: known.partition.clone() }),
+        }
+    }
+    let warning = format!("{why}; checkpoint {} is restored from the committed offsets alone", record.id);
+    Ok(Verdict::RestoreFromOffsets { record: record.clone(), positions, warning })
+}
+
+fn by_policy(known: &KnownPartition) -> NewPartition {
+    let (source, partition) = (known.source.clone(), known.partition.clone());
+    NewPartition { source, partition, start: NewStart::Policy(known.policy) }
+}
+
+fn new_partition(known: &KnownPartition, manifest: &Manifest) -> NewPartition {
+    let knows_topic = manifest
+        .positions
+        .iter()
+        .any(|old| old.source == known.source && old.partition.topic == known.partition.topic);
+    let start = if knows_topic { NewStart::Earliest } else { NewStart::Policy(known.policy) };
+    NewPartition { source: known.source.clone(), partition: known.partition.clone(), start }
+}
+
+fn position_of(facts: &Facts, partition: &Partition) -> Option<Position> {
+    facts.committed.iter().find(|entry| entry.partition == *partition)?.position
+}
+
+fn found_text(entry: &CommittedOffset) -> String {
+    let what = if entry.metadata == Metadata::Empty { "a plain offset" } else { "a decision" };
+    match entry.position {
+        Some(position) => format!("{what} at {}", position.offset),
+        None => "no offset".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
