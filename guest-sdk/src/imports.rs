@@ -1,7 +1,7 @@
 //! What a guest asks of its host. Natively, `testing/imports.rs` stands in for this file.
 
 use crate::bindings;
-pub(crate) use crate::bindings::log::Level;
+pub use crate::bindings::log::Level;
 
 pub(crate) fn config(name: &str) -> Option<String> {
     bindings::config::get(name)

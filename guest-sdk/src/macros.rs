@@ -143,14 +143,16 @@ macro_rules! __operator {
     };
 }
 
-/// Exports `ThisOperator` as the world that it is.
+/// Exports `ThisOperator` as the world that it is. Only from WebAssembly: a native linker takes no such names.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export {
     (Mapper) => {
+        #[cfg(target_arch = "wasm32")]
         $crate::bindings::mapper::export_mapper!(ThisOperator with_types_in $crate::bindings::mapper);
     };
     (Processor) => {
+        #[cfg(target_arch = "wasm32")]
         $crate::bindings::processor::export_processor!(ThisOperator with_types_in $crate::bindings::processor);
     };
 }

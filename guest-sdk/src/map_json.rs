@@ -28,8 +28,8 @@ where
     F: Fn(&T, V) -> Result<S, String>,
 {
     map_values::run(batch, outputs, settings, |settings, value, out| -> Result<(), String> {
-        let decoded =
-            serde_json::from_slice(value).map_err(|error| format!("the value is not the expected JSON: {error}"))?;
+        let decoded = serde_json::from_slice(value)
+            .map_err(|error| format!("the value is not the expected JSON: {error}"))?;
         let answer = function(settings, decoded)?;
         serde_json::to_writer(out, &answer).map_err(|error| format!("the new value is not JSON: {error}"))
     })

@@ -1,1 +1,31 @@
-//! Placeholder.
+//! The running pipeline: it carries out what `weir-protocol` decides.
+//!
+//! The tour follows a record, then the checkpoint, then the life of a pipeline:
+//!
+//! - [`source_task`], [`operator_task`], [`sink_task`]: the steps that a batch passes on one thread
+//! - [`chain`]: the steps of one subtask put together as the plan says
+//! - [`subtask`]: the thread that pumps a chain
+//! - [`coordinator`]: pumps the checkpoint rule; [`checkpoint_store`] is its disk
+//! - [`at_most_once`]: the coordinator that decides before it processes
+//! - [`recovery`]: look, fence, read, judge, restore, decide the start
+//! - [`incarnation`]: one life, from recovery to its end
+//! - [`supervisor`]: lives one after another
+//! - [`connect`]: what the binary plugs in; [`data_dir`], [`clock`], [`meters`]: what surrounds it
+//!
+//! There is no native library here, and no name of a connector.
+
+pub mod at_most_once;
+pub mod chain;
+pub mod checkpoint_store;
+pub mod clock;
+pub mod connect;
+pub mod coordinator;
+pub mod data_dir;
+pub mod incarnation;
+pub mod meters;
+pub mod operator_task;
+pub mod recovery;
+pub mod sink_task;
+pub mod source_task;
+pub mod subtask;
+pub mod supervisor;

@@ -1,0 +1,101 @@
+//! At most once: the positions behind each fetched batch become true before its first record is processed.
+//!
+//! There is no barrier and no manifest: the committed offsets are the whole truth. A crash loses what was fetched and
+//! not written, and repeats nothing.
+
+use crate::connect::Connected;
+use crate::coordinator::{CoordinatorOptions, Finished};
+use crate::subtask::{Command, Report};
+use crossbeam_channel::{Receiver, Sender};
+use std::collections::BTreeSet;
+use weir_protocol::connector::ConnectorError;
+use weir_protocol::decision::{Decision, DecisionRecord};
+use weir_protocol::epoch::{CheckpointId, Epoch};
+use weir_protocol::manifest::ManifestHash;
+use weir_protocol::position::{Partition, Positions};
+
+/// Stands in a decision that has no manifest.
+const NO_MANIFEST: &str = "0000000000000000";
+
+/// Decides batch by batch until every source has ended or a stop is asked for.
+pub fn run(
+    options: &CoordinatorOptions,
+    connected: &mut Connected,
+    subtasks: &[Sender<Command>],
+    reports: &Receiver<Report>,
+    stop: &Receiver<()>,
+) -> Result<Finished, ConnectorError> {
+    if let Some(reason) = connected.needs_manifest {
+        return Err(ConnectorError::permanent(format!(
+            "guarantee = \"at_most_once\" needs its whole truth in committed offsets, but {reason}"
+        )));
+    }
+    let first = options.recovered.start.epoch.next();
+    connected.decisions.begin(first)?;
+    tell(subtasks, &Command::Open(first));
+    let mut decider = Decider { options, epoch: first, positions: options.recovered.positions.clone() };
+    let (mut ended, mut delivered, mut stopping) = (BTreeSet::new(), 0, None);
+    loop {
+        let mut request = None;
+        crossbeam_channel::select! {
+            recv(reports) -> report => match report {
+                Ok(Report::Fetched { subtask, positions }) => {
+                    decider.decide(connected, &positions)?;
+                    let _ = subtasks[subtask].send(Command::Proceed);
+                }
+                Ok(Report::Ended { subtask }) => {
+                    ended.insert(subtask);
+                    request = (ended.len() == subtasks.len()).then_some(Finished::Ended);
+                }
+                Ok(Report::Delivered { .. }) => delivered += 1,
+                Ok(Report::Failed(error)) => return Err(error),
+                Err(_) => return Err(ConnectorError::transient("all subtasks are gone")),
+            },
+            recv(stop) -> _ => request = Some(Finished::Stopped),
+        }
+        if let Some(why) = request
+            && stopping.is_none()
+        {
+            stopping = Some(why);
+            tell(subtasks, &Command::Barrier { epoch: first, last: true });
+        }
+        if let Some(why) = stopping
+            && delivered == subtasks.len()
+        {
+            connected.decisions.flush(first)?;
+            return Ok(why);
+        }
+    }
+}
+
+fn tell(subtasks: &[Sender<Command>], command: &Command) {
+    for subtask in subtasks {
+        let _ = subtask.send(command.clone());
+    }
+}
+
+struct Decider<'a> {
+    options: &'a CoordinatorOptions,
+    epoch: Epoch,
+    positions: Vec<Positions>,
+}
+
+impl Decider<'_> {
+    fn decide(&mut self, connected: &mut Connected, fetched: &[Positions]) -> Result<(), ConnectorError> {
+        for (all, own) in self.positions.iter_mut().zip(fetched) {
+            all.extend(own.clone());
+        }
+        let all: Vec<Partition> =
+            self.positions.iter().flat_map(|positions| positions.keys().cloned()).collect();
+        let covered = connected.decisions.covered(&all);
+        let offsets = crate::recovery::decision_offsets(&covered, &self.positions, self.epoch);
+        let record = DecisionRecord {
+            owner: self.options.owner.clone(),
+            id: CheckpointId { epoch: self.epoch, incarnation: self.options.incarnation.clone() },
+            manifest: ManifestHash::parse(NO_MANIFEST).expect("sixteen zeros are a hash's text"),
+        };
+        connected.decisions.decide(&Decision { record, offsets })?;
+        self.epoch = self.epoch.next();
+        Ok(())
+    }
+}

@@ -1,0 +1,174 @@
+//! Checkpoints on disk: a directory each, complete or not there, and the hint beside them.
+//!
+//! ```text
+//! checkpoints/<epoch>-<incarnation>/manifest.json   complete (was `.tmp` until its files were durable)
+//! LAST_COMMITTED                                    the decision seen last: a hint, never the decision
+//! ```
+
+use std::fs::{File, create_dir_all, read_dir, remove_dir_all, rename};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use weir_protocol::connector::ConnectorError;
+use weir_protocol::decision::DecisionRecord;
+use weir_protocol::epoch::{CheckpointId, Epoch};
+use weir_protocol::kill_point::reached;
+use weir_protocol::manifest::{Manifest, ManifestError, ManifestHash};
+use weir_protocol::verdict::{FoundManifest, Hint};
+
+const MANIFEST: &str = "manifest.json";
+const LAST_COMMITTED: &str = "LAST_COMMITTED";
+
+/// The checkpoints of one pipeline.
+#[derive(Debug)]
+pub struct CheckpointStore {
+    directory: PathBuf,
+    retain: usize,
+}
+
+impl CheckpointStore {
+    /// The store in a pipeline's directory.
+    pub fn open(directory: &Path, retain: u32) -> Result<CheckpointStore, ConnectorError> {
+        let store = CheckpointStore { directory: directory.to_owned(), retain: retain.max(2) as usize };
+        create_dir_all(store.checkpoints()).map_err(|error| {
+            ConnectorError::permanent(format!("{}: {error}", store.checkpoints().display()))
+        })?;
+        Ok(store)
+    }
+
+    fn checkpoints(&self) -> PathBuf {
+        self.directory.join("checkpoints")
+    }
+
+    /// Where the manifest of a checkpoint is.
+    pub fn manifest_path(&self, id: &CheckpointId) -> PathBuf {
+        self.checkpoints().join(id.to_string()).join(MANIFEST)
+    }
+
+    /// Stores a checkpoint: after this returns it survives a crash, complete.
+    pub fn store(&self, manifest: &Manifest) -> io::Result<ManifestHash> {
+        let bytes = manifest.encode();
+        let (name, parent) = (manifest.id.to_string(), self.checkpoints());
+        let temporary = parent.join(format!("{name}.tmp"));
+        create_dir_all(&temporary)?;
+        let mut file = File::create(temporary.join(MANIFEST))?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        reached("manifest_written");
+        File::open(&temporary)?.sync_all()?;
+        rename(&temporary, parent.join(&name))?;
+        File::open(&parent)?.sync_all()?;
+        reached("manifest_durable");
+        Ok(ManifestHash::of(&bytes))
+    }
+
+    /// The manifest that a decision names, judged against its hash.
+    pub fn load(&self, record: &DecisionRecord) -> FoundManifest {
+        let path = self.manifest_path(&record.id);
+        match std::fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => FoundManifest::Missing,
+            Err(error) => FoundManifest::Damaged(format!("{}: {error}", path.display())),
+            Ok(bytes) => match Manifest::decode_decided(&bytes, &record.manifest) {
+                Ok(manifest) => FoundManifest::Found(manifest),
+                Err(error @ ManifestError::Future { .. }) => {
+                    FoundManifest::Future(format!("{}: {error}", path.display()))
+                }
+                Err(error) => FoundManifest::Damaged(format!("{}: {error}", path.display())),
+            },
+        }
+    }
+
+    /// Notes which decision was seen last.
+    pub fn write_hint(&self, record: &DecisionRecord) -> io::Result<()> {
+        write_durably(
+            &self.directory,
+            LAST_COMMITTED,
+            format!("{} {}\n", record.id, record.manifest).as_bytes(),
+        )
+    }
+
+    /// The decision that was seen last. A hint that cannot be read is a damaged data directory.
+    pub fn hint(&self) -> Result<Option<Hint>, ConnectorError> {
+        let path = self.directory.join(LAST_COMMITTED);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(ConnectorError::permanent(format!("{}: {error}", path.display()))),
+        };
+        let parsed = text.trim().split_once(' ').and_then(|(id, manifest)| {
+            Some(Hint { id: CheckpointId::parse(id)?, manifest: ManifestHash::parse(manifest)? })
+        });
+        parsed.map(Some).ok_or_else(|| {
+            ConnectorError::refused(format!(
+                "{} is damaged: expected `<epoch>-<incarnation> <hash>`, found {:?}; if the data directory is otherwise right, delete this file",
+                path.display(),
+                text.chars().take(60).collect::<String>()
+            ))
+        })
+    }
+
+    /// True where a complete checkpoint of an epoch after the first exists.
+    pub fn has_later_checkpoint(&self) -> Result<bool, ConnectorError> {
+        Ok(self.complete()?.iter().any(|id| id.epoch > Epoch::FIRST))
+    }
+
+    /// All complete checkpoints, oldest first.
+    pub fn complete(&self) -> Result<Vec<CheckpointId>, ConnectorError> {
+        let mut found = Vec::new();
+        for name in self.names().map_err(|error| self.unreadable(&error))? {
+            found.extend(CheckpointId::parse(&name));
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn unreadable(&self, error: &io::Error) -> ConnectorError {
+        ConnectorError::permanent(format!("{}: {error}", self.checkpoints().display()))
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in read_dir(self.checkpoints())? {
+            names.extend(entry?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    /// After recovery: deletes what was never decided.
+    pub fn delete_undecided(&self, decided: Option<&CheckpointId>) -> io::Result<()> {
+        for name in self.names()? {
+            let undecided = match CheckpointId::parse(&name) {
+                Some(id) => decided.is_none_or(|decided| {
+                    id.epoch > decided.epoch || (id.epoch == decided.epoch && id != *decided)
+                }),
+                None => name.ends_with(".tmp"),
+            };
+            if undecided {
+                remove_dir_all(self.checkpoints().join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// After a decision: keeps the last `retain` checkpoints.
+    pub fn delete_old(&self, decided: &CheckpointId) -> io::Result<()> {
+        let mut ids: Vec<CheckpointId> =
+            self.names()?.iter().filter_map(|name| CheckpointId::parse(name)).collect();
+        ids.retain(|id| id.epoch <= decided.epoch);
+        ids.sort();
+        let old = ids.len().saturating_sub(self.retain);
+        for id in &ids[..old] {
+            remove_dir_all(self.checkpoints().join(id.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a small file such that after a crash it is either the old or the new one.
+pub fn write_durably(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = directory.join(format!("{name}.tmp"));
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    rename(&temporary, directory.join(name))?;
+    File::open(directory)?.sync_all()
+}

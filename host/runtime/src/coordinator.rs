@@ -1,0 +1,418 @@
+//! Pumps the checkpoint rule: turns reports into its events, and carries out its actions in order.
+
+use crate::chain::Snapshot;
+use crate::checkpoint_store::CheckpointStore;
+use crate::clock::Clock;
+use crate::connect::Connected;
+use crate::meters::{LastCheckpoint, Meters};
+use crate::recovery::{Recovered, decision_offsets, handles_of, manifest_of};
+use crate::subtask::{Command, Report};
+use crossbeam_channel::{Receiver, Sender};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use weir_protocol::checkpoint::{Action, Cycle, CycleOptions, Event, doubt};
+use weir_protocol::connector::{ConnectorError, StartPolicy};
+use weir_protocol::decision::{Decision, DecisionRecord, Owner};
+use weir_protocol::epoch::{CheckpointId, Epoch, Incarnation};
+use weir_protocol::kill_point::reached;
+use weir_protocol::manifest::{Manifest, ManifestHash, PreparedHandle};
+use weir_protocol::plan::Plan;
+use weir_protocol::position::{Partition, Positions};
+use weir_protocol::verdict::named;
+
+/// How often the decision is read again, to notice that somebody else writes to our group.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The longest time between two ticks of the rule.
+const TICK_MAX: Duration = Duration::from_millis(50);
+
+/// How a coordination ended without an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    /// Every source has ended.
+    Ended,
+    /// A graceful stop was asked for.
+    Stopped,
+}
+
+/// What a coordinator is made of.
+pub struct CoordinatorOptions {
+    /// The pipeline.
+    pub plan: Arc<Plan>,
+    /// Whose decisions are ours.
+    pub owner: Owner,
+    /// This life.
+    pub incarnation: Incarnation,
+    /// The operators' digests.
+    pub operators: BTreeMap<String, String>,
+    /// Where it starts.
+    pub recovered: Recovered,
+    /// True: partitions that appear later are not read.
+    pub until_end: bool,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Counters.
+    pub meters: Arc<Meters>,
+}
+
+/// The coordinator of one incarnation.
+pub struct Coordinator<'a> {
+    options: CoordinatorOptions,
+    connected: &'a mut Connected,
+    store: &'a CheckpointStore,
+    subtasks: Vec<Sender<Command>>,
+    cycle: Cycle,
+    parent: CheckpointId,
+    snapshots: Vec<Snapshot>,
+    /// The checkpoint that is being made: its manifest and hash, once durable.
+    made: Option<(Manifest, ManifestHash)>,
+    known: Vec<BTreeSet<Partition>>,
+    /// New partitions: in the next manifest, then given to a subtask.
+    pending: Vec<(usize, Positions)>,
+    pending_in_manifest: bool,
+    ended: BTreeSet<usize>,
+    barrier_at: Duration,
+    records_at_barrier: u64,
+    began: Duration,
+    looked: Duration,
+    discovered: Duration,
+    stopped: bool,
+}
+
+impl<'a> Coordinator<'a> {
+    /// A coordinator whose subtasks wait for their first epoch.
+    pub fn new(
+        options: CoordinatorOptions,
+        connected: &'a mut Connected,
+        store: &'a CheckpointStore,
+        subtasks: Vec<Sender<Command>>,
+    ) -> Coordinator<'a> {
+        let began = options.clock.monotonic();
+        let cycle = Cycle::new(CycleOptions {
+            checkpoint: options.plan.spec.checkpoint.clone(),
+            transaction_timeout: connected.transaction_timeout,
+            subtasks: subtasks.len(),
+            first_epoch: options.recovered.start.epoch.next(),
+        });
+        let known = options.recovered.positions.iter().map(|p| p.keys().cloned().collect()).collect();
+        Coordinator {
+            parent: options.recovered.start.clone(),
+            snapshots: vec![Snapshot::default(); subtasks.len()],
+            made: None,
+            known,
+            pending: Vec::new(),
+            pending_in_manifest: false,
+            ended: BTreeSet::new(),
+            barrier_at: began,
+            records_at_barrier: options.meters.records_in.get(),
+            began,
+            looked: began,
+            discovered: began,
+            stopped: false,
+            cycle,
+            options,
+            connected,
+            store,
+            subtasks,
+        }
+    }
+
+    /// Opens the first epoch, for the subtasks too.
+    pub fn open(&mut self) -> Result<(), ConnectorError> {
+        let epoch = self.cycle.running();
+        self.begin(epoch)
+    }
+
+    /// Runs until a graceful end or an error.
+    pub fn run(
+        mut self,
+        reports: &Receiver<Report>,
+        stop: &Receiver<()>,
+    ) -> Result<Finished, ConnectorError> {
+        self.open()?;
+        let tick = (self.options.plan.spec.checkpoint.interval / 8).min(TICK_MAX);
+        loop {
+            let event = crossbeam_channel::select! {
+                recv(reports) -> report => match report {
+                    Ok(report) => self.reported(report),
+                    Err(_) => Some(Event::Failed(ConnectorError::transient("all subtasks are gone"))),
+                },
+                recv(stop) -> _ => {
+                    self.stopped = true;
+                    Some(Event::Stop)
+                }
+                default(tick) => None,
+            };
+            if let Some(event) = event
+                && let Some(finished) = self.step(event)?
+            {
+                return Ok(finished);
+            }
+            if let Some(finished) = self.tick()? {
+                return Ok(finished);
+            }
+        }
+    }
+
+    /// One turn without a report: time passes.
+    pub fn tick(&mut self) -> Result<Option<Finished>, ConnectorError> {
+        self.look_and_discover()?;
+        let active = self.options.meters.records_in.get() != self.records_at_barrier;
+        self.step(Event::Tick { active })
+    }
+
+    /// Turns a subtask's report into an event.
+    pub fn reported(&mut self, report: Report) -> Option<Event> {
+        match report {
+            Report::Delivered { subtask, epoch, snapshot } => {
+                self.snapshots[subtask] = snapshot;
+                Some(Event::Delivered { subtask, epoch })
+            }
+            Report::Ended { subtask } => {
+                self.ended.insert(subtask);
+                (self.ended.len() == self.subtasks.len()).then_some(Event::Stop)
+            }
+            Report::Failed(error) => Some(Event::Failed(error)),
+            Report::Fetched { subtask, .. } => {
+                let message =
+                    format!("subtask {subtask} asks for a decision per batch, which only at_most_once has");
+                Some(Event::Failed(ConnectorError::permanent(message)))
+            }
+        }
+    }
+
+    /// One event, and all that follows from it at once.
+    pub fn step(&mut self, event: Event) -> Result<Option<Finished>, ConnectorError> {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let now = self.options.clock.monotonic() - self.began;
+            for action in self.cycle.step(now, event) {
+                match action {
+                    Action::Finished => {
+                        return Ok(Some(if self.stopped { Finished::Stopped } else { Finished::Ended }));
+                    }
+                    Action::End(error) => return Err(error),
+                    action => events.extend(self.carry_out(action)?),
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Carries out one action; what it leads to is the next event. An error ends the incarnation.
+    fn carry_out(&mut self, action: Action) -> Result<Option<Event>, ConnectorError> {
+        let epoch = self.cycle.running();
+        let in_doubt = |error| doubt(epoch, error);
+        match action {
+            Action::Barrier { epoch, last } => {
+                self.barrier(epoch, last);
+                Ok(None)
+            }
+            Action::Flush(epoch) => {
+                reached("sinks_prepared");
+                reached("before_flush");
+                self.connected.decisions.flush(epoch).map_err(in_doubt)?;
+                reached("after_flush");
+                Ok(Some(Event::Flushed))
+            }
+            Action::Begin(epoch) => {
+                self.begin(epoch)?;
+                reached("next_epoch_begun");
+                Ok(None)
+            }
+            Action::Snapshot(epoch) => Ok(Some(self.snapshot(epoch))),
+            Action::Decide(epoch) => {
+                self.decide(epoch).map_err(in_doubt)?;
+                reached("after_commit");
+                Ok(Some(Event::Decided))
+            }
+            Action::Publish(epoch) => {
+                self.publish(epoch).map_err(in_doubt)?;
+                Ok(Some(Event::Published))
+            }
+            Action::Finished | Action::End(_) => Ok(None),
+        }
+    }
+
+    fn tell(&self, command: &Command) {
+        for subtask in &self.subtasks {
+            // A subtask that is gone has reported why, or will.
+            let _ = subtask.send(command.clone());
+        }
+    }
+
+    fn begin(&mut self, epoch: Epoch) -> Result<(), ConnectorError> {
+        self.connected.decisions.begin(epoch)?;
+        reached("epoch_begun");
+        self.tell(&Command::Open(epoch));
+        Ok(())
+    }
+
+    fn barrier(&mut self, epoch: Epoch, last: bool) {
+        self.barrier_at = self.options.clock.monotonic();
+        self.records_at_barrier = self.options.meters.records_in.get();
+        self.tell(&Command::Barrier { epoch, last });
+        reached(if last { "stop_barrier" } else { "barrier_injected" });
+    }
+
+    /// Stores the manifest of all that the subtasks have handed over.
+    fn snapshot(&mut self, epoch: Epoch) -> Event {
+        let sources = self.options.plan.spec.sources.len();
+        let mut positions = vec![Positions::new(); sources];
+        let mut prepared: Vec<PreparedHandle> = Vec::new();
+        let mut now_ms = self.options.recovered.now_ms;
+        for snapshot in &self.snapshots {
+            for (all, own) in positions.iter_mut().zip(&snapshot.positions) {
+                all.extend(own.clone());
+            }
+            prepared.extend(snapshot.prepared.iter().cloned());
+            now_ms = now_ms.max(snapshot.now_ms);
+        }
+        for (source, start) in &self.pending {
+            positions[*source].extend(start.clone());
+        }
+        self.pending_in_manifest = !self.pending.is_empty();
+        prepared.sort();
+        let id = CheckpointId { epoch, incarnation: self.options.incarnation.clone() };
+        let (plan, operators) = (&self.options.plan, &self.options.operators);
+        let manifest =
+            manifest_of(plan, operators, id, Some(self.parent.clone()), &positions, prepared, now_ms);
+        match self.store.store(&manifest) {
+            Ok(hash) => {
+                self.made = Some((manifest, hash));
+                Event::Durable
+            }
+            Err(error) => {
+                tracing::warn!(%epoch, "the checkpoint cannot be stored: {error}");
+                Event::SnapshotFailed(error.to_string())
+            }
+        }
+    }
+
+    fn made(&self) -> &(Manifest, ManifestHash) {
+        self.made.as_ref().expect("C3: the rule decides and publishes only what is durable")
+    }
+
+    fn record(&self) -> DecisionRecord {
+        let (manifest, hash) = self.made();
+        DecisionRecord { owner: self.options.owner.clone(), id: manifest.id.clone(), manifest: hash.clone() }
+    }
+
+    fn decide(&mut self, epoch: Epoch) -> Result<(), ConnectorError> {
+        let manifest = &self.made().0;
+        let mut positions = vec![Positions::new()];
+        for old in &manifest.positions {
+            positions[0].insert(old.partition.clone(), old.position);
+        }
+        let all: Vec<Partition> = positions[0].keys().cloned().collect();
+        let covered = self.connected.decisions.covered(&all);
+        let offsets = decision_offsets(&covered, &positions, epoch);
+        self.connected.decisions.decide(&Decision { record: self.record(), offsets })
+    }
+
+    /// After the decision, in any order and idempotently: nothing here can change what is true.
+    fn publish(&mut self, epoch: Epoch) -> Result<(), ConnectorError> {
+        let disk =
+            |error: std::io::Error| ConnectorError::transient(format!("the decided checkpoint: {error}"));
+        self.store.write_hint(&self.record()).map_err(disk)?;
+        reached("after_hint");
+        let prepared = self.made().0.prepared.clone();
+        for (spec, sink) in self.options.plan.spec.sinks.iter().zip(&mut self.connected.sinks) {
+            let handles = handles_of(&spec.name, &prepared);
+            if !handles.is_empty() {
+                sink.commit(&handles)?;
+            }
+        }
+        reached("after_side_commit");
+        let id = self.made().0.id.clone();
+        self.store.delete_old(&id).map_err(disk)?;
+        reached("after_cleanup");
+        self.connected.decisions.retire(epoch)?;
+        self.parent = id;
+        let took = self.options.clock.monotonic() - self.barrier_at;
+        self.options.meters.decided(LastCheckpoint { epoch: epoch.0, took }, self.records_at_barrier);
+        if std::mem::take(&mut self.pending_in_manifest) {
+            self.hand_out_pending();
+        }
+        Ok(())
+    }
+
+    /// New partitions whose start is decided go to subtasks in turn.
+    fn hand_out_pending(&mut self) {
+        for (source, start) in std::mem::take(&mut self.pending) {
+            for (partition, position) in start {
+                let subtask = partition.number.unsigned_abs() as usize % self.subtasks.len();
+                self.ended.remove(&subtask);
+                let start = Positions::from([(partition, position)]);
+                let _ = self.subtasks[subtask].send(Command::AddPartitions { source, start });
+            }
+        }
+    }
+
+    fn look_and_discover(&mut self) -> Result<(), ConnectorError> {
+        let now = self.options.clock.monotonic();
+        if self.cycle.in_checkpoint() || self.cycle.is_stopping() {
+            return Ok(());
+        }
+        if now - self.looked >= LOOK_INTERVAL {
+            self.looked = now;
+            self.look()?;
+        }
+        if !self.options.until_end
+            && now - self.discovered >= self.options.plan.spec.partition_discovery_interval
+        {
+            self.discovered = now;
+            self.discover()?;
+        }
+        Ok(())
+    }
+
+    /// Somebody else who writes to our group ends this incarnation; the next one judges what it finds.
+    fn look(&mut self) -> Result<(), ConnectorError> {
+        let all: Vec<Partition> = self.known.iter().flatten().cloned().collect();
+        let covered = self.connected.decisions.covered(&all);
+        let committed = match self.connected.decisions.look(&covered) {
+            Ok(committed) => committed,
+            Err(error) => {
+                tracing::debug!("the decision cannot be looked at: {error}");
+                return Ok(());
+            }
+        };
+        let Some(found) = named(&committed) else { return Ok(()) };
+        let foreign = found.owner != self.options.owner;
+        let overtaken =
+            found.id.epoch > self.parent.epoch && found.id.incarnation != self.options.incarnation;
+        if foreign || overtaken {
+            return Err(ConnectorError::fenced(format!(
+                "the consumer group carries decision {found}, which is not ours"
+            )));
+        }
+        Ok(())
+    }
+
+    fn discover(&mut self) -> Result<(), ConnectorError> {
+        for (index, source) in self.connected.sources.iter_mut().enumerate() {
+            let now = match source.partitions() {
+                Ok(now) => now,
+                Err(error) => {
+                    tracing::debug!("partitions cannot be listed: {error}");
+                    continue;
+                }
+            };
+            let new: Vec<Partition> =
+                now.into_iter().filter(|found| !self.known[index].contains(found)).collect();
+            if new.is_empty() {
+                continue;
+            }
+            let start = source.resolve(&new, StartPolicy::Earliest)?;
+            tracing::info!(partitions = ?new.iter().map(ToString::to_string).collect::<Vec<_>>(), "new partitions");
+            self.known[index].extend(new);
+            self.pending.push((index, start));
+        }
+        if !self.pending.is_empty() && !self.pending_in_manifest {
+            self.step(Event::Force)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! The data directory: who may use it, and where everything in it is.
+//!
+//! `LOCK` is held by one host at a time. `pipelines/<name>/` belongs to one pipeline under one id prefix, which the
+//! file `OWNER` in it tells.
+
+use rustix::fs::{FlockOperation, flock};
+use std::fs::{File, OpenOptions, create_dir_all};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use weir_protocol::connector::ConnectorError;
+use weir_protocol::decision::Owner;
+
+/// A data directory that this process holds.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory if need be and takes its lock.
+    pub fn open(path: &Path) -> Result<DataDir, ConnectorError> {
+        let failed = |what: &str, error: std::io::Error| {
+            ConnectorError::permanent(format!("data directory {}: {what}: {error}", path.display()))
+        };
+        create_dir_all(path).map_err(|error| failed("cannot be made", error))?;
+        let mut lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path.join("LOCK"))
+            .map_err(|error| failed("LOCK cannot be opened", error))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut holder = String::new();
+            let _ = lock.read_to_string(&mut holder);
+            let holder = holder.trim();
+            let who = if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
+            return Err(ConnectorError::permanent(format!(
+                "data directory {} is in use by another weir{who}: stop it, or give this one its own --data-dir",
+                path.display()
+            )));
+        }
+        lock.set_len(0).map_err(|error| failed("LOCK cannot be written", error))?;
+        writeln!(lock, "{}", std::process::id()).map_err(|error| failed("LOCK cannot be written", error))?;
+        Ok(DataDir { path: path.to_owned(), _lock: lock })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where compiled components are kept; may be deleted at any time.
+    pub fn compiled(&self) -> PathBuf {
+        self.path.join("compiled")
+    }
+
+    /// The directory of a pipeline, made if need be; refused where another pipeline owns it.
+    pub fn pipeline(&self, name: &str, owner: &Owner) -> Result<PathBuf, ConnectorError> {
+        let path = self.path.join("pipelines").join(name);
+        let failed = |error: std::io::Error| {
+            ConnectorError::permanent(format!("pipeline directory {}: {error}", path.display()))
+        };
+        create_dir_all(&path).map_err(failed)?;
+        let file = path.join("OWNER");
+        match std::fs::read_to_string(&file) {
+            Ok(found) if found.trim() == owner.to_string() => {}
+            Ok(found) => {
+                return Err(ConnectorError::refused(format!(
+                    "{} belongs to another pipeline (owner {}, this one is {owner}: name or id_prefix differ); use another --data-dir, or move it away",
+                    path.display(),
+                    found.trim()
+                )));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                crate::checkpoint_store::write_durably(&path, "OWNER", format!("{owner}\n").as_bytes())
+                    .map_err(failed)?;
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        Ok(path)
+    }
+}

@@ -1,0 +1,133 @@
+//! Counters of a running pipeline. Tasks add, anyone may read; nothing here is needed for correctness.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A number that only rises.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds to it.
+    pub fn add(&self, by: u64) {
+        self.0.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// Reads it.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number that is set.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicI64);
+
+impl Gauge {
+    /// Sets it.
+    pub fn set(&self, to: i64) {
+        self.0.store(to, Ordering::Relaxed);
+    }
+
+    /// Reads it.
+    pub fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counters of one operator, over all subtasks.
+#[derive(Debug, Default)]
+pub struct OperatorMeters {
+    /// Rows given to it.
+    pub rows: Counter,
+    /// Calls, those of a search included.
+    pub calls: Counter,
+    /// Failed calls.
+    pub failed_calls: Counter,
+    /// Rows that went to dead letters.
+    pub dead_letters: Counter,
+    /// Rows that were skipped.
+    pub skipped: Counter,
+    /// Time spent in calls, in nanoseconds.
+    pub busy_ns: Counter,
+}
+
+/// The last checkpoint that was decided.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LastCheckpoint {
+    /// Its epoch.
+    pub epoch: u64,
+    /// From the barrier to its publication.
+    pub took: Duration,
+}
+
+/// All counters of a pipeline. They go on over restarts.
+#[derive(Debug, Default)]
+pub struct Meters {
+    /// Rows read from sources.
+    pub records_in: Counter,
+    /// Rows handed to sinks, dead letters included.
+    pub records_out: Counter,
+    /// Key and value bytes read.
+    pub bytes_in: Counter,
+    /// Key and value bytes handed to sinks.
+    pub bytes_out: Counter,
+    /// Rows read that a decided checkpoint covers, at least.
+    pub records_decided: Gauge,
+    /// Decided checkpoints.
+    pub checkpoints: Counter,
+    /// Restarts.
+    pub restarts: Counter,
+    /// The longest time that a subtask's loop stood still at a barrier, in microseconds, since it was last taken.
+    pub longest_pause_us: AtomicU64,
+    /// Records between the positions and the ends, per subtask; -1 where unknown.
+    pub lag: Vec<Gauge>,
+    /// Per operator, in the order of the plan.
+    pub operators: Vec<OperatorMeters>,
+    last_checkpoint: Mutex<LastCheckpoint>,
+}
+
+impl Meters {
+    /// Counters for a plan.
+    pub fn new(operators: usize, subtasks: usize) -> Meters {
+        Meters {
+            operators: (0..operators).map(|_| OperatorMeters::default()).collect(),
+            lag: (0..subtasks)
+                .map(|_| {
+                    let gauge = Gauge::default();
+                    gauge.set(-1);
+                    gauge
+                })
+                .collect(),
+            ..Meters::default()
+        }
+    }
+
+    /// Notes a decided checkpoint, and how many of the rows read so far it covers at least.
+    pub fn decided(&self, last: LastCheckpoint, records_in: u64) {
+        self.checkpoints.add(1);
+        self.records_decided.set(records_in as i64);
+        *self.last_checkpoint.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = last;
+    }
+
+    /// The last decided checkpoint.
+    pub fn last_checkpoint(&self) -> LastCheckpoint {
+        *self.last_checkpoint.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Notes how long a subtask stood still.
+    pub fn paused(&self, pause: Duration) {
+        self.longest_pause_us.fetch_max(pause.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    /// Rows read that no decided checkpoint covers: what a start would read again, at most.
+    pub fn undecided(&self) -> u64 {
+        self.records_in.get().saturating_sub(self.records_decided.get().unsigned_abs())
+    }
+
+    /// Records behind, over all subtasks, where it is known.
+    pub fn total_lag(&self) -> Option<u64> {
+        self.lag.iter().try_fold(0, |sum, gauge| Some(sum + u64::try_from(gauge.get()).ok()?))
+    }
+}

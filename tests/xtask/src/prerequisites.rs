@@ -1,0 +1,108 @@
+//! `cargo xtask prerequisites`: what a build and a broker need from the machine, found by looking, not by asking dpkg.
+
+use crate::broker;
+use crate::checkout::Checkout;
+use crate::debian::{self, Need};
+use crate::run;
+use crate::stop::Stop;
+use crate::toolchain::Toolchain;
+use std::path::Path;
+use std::process::Command;
+
+/// What the machine is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    /// Compiling the host with its native parts.
+    Host,
+    /// The same, and a Kafka broker.
+    HostAndBroker,
+}
+
+/// A native part of the host, and how to see that it is there.
+struct Native {
+    need: Need,
+    probe: Probe,
+}
+
+enum Probe {
+    /// One of these programs is on the search path.
+    Program(&'static [&'static str]),
+    /// pkg-config knows the library, or, before pkg-config is there, the header is in its usual place.
+    Library(&'static str, &'static str),
+}
+
+const fn program(what: &'static str, packages: &'static str, names: &'static [&'static str]) -> Native {
+    Native { need: Need { what, packages }, probe: Probe::Program(names) }
+}
+
+const fn library(
+    what: &'static str,
+    packages: &'static str,
+    module: &'static str,
+    header: &'static str,
+) -> Native {
+    Native { need: Need { what, packages }, probe: Probe::Library(module, header) }
+}
+
+/// librdkafka's build script and its libraries; wasmtime needs nothing.
+const NATIVE: &[Native] = &[
+    program("a C compiler", "build-essential", &["cc", "gcc", "clang"]),
+    program("a C++ compiler", "build-essential", &["c++", "g++", "clang++"]),
+    program("make", "build-essential", &["make", "gmake"]),
+    program("pkg-config", "pkg-config", &["pkg-config"]),
+    library("zlib headers", "zlib1g-dev", "zlib", "/usr/include/zlib.h"),
+    library("OpenSSL headers", "libssl-dev", "openssl", "/usr/include/openssl/ssl.h"),
+    library("zstd headers", "libzstd-dev", "libzstd", "/usr/include/zstd.h"),
+];
+
+/// Checks everything that any chore needs, and installs it where that is allowed.
+pub fn run(checkout: &Checkout) -> Result<(), Stop> {
+    ensure(checkout, For::HostAndBroker)?;
+    Toolchain::find(checkout)?;
+    eprintln!("this machine has what weir needs");
+    Ok(())
+}
+
+/// Sees to it that the machine has what this purpose needs, or stops with what to do.
+pub fn ensure(checkout: &Checkout, purpose: For) -> Result<(), Stop> {
+    let mut needs: Vec<Need> =
+        NATIVE.iter().filter(|native| !present(&native.probe)).map(|n| n.need).collect();
+    if purpose == For::HostAndBroker {
+        // Said now, not after the ten minutes of a build.
+        broker::check_external(checkout)?;
+        needs.extend(broker::needs(checkout));
+    }
+    debian::provide(&needs)?;
+    if purpose == For::HostAndBroker && !broker::needs(checkout).is_empty() {
+        return Err(Stop::machine(
+            "the installed Java is older than 17: install a newer one and set JAVA_HOME",
+        ));
+    }
+    Ok(())
+}
+
+fn present(probe: &Probe) -> bool {
+    match probe {
+        Probe::Program(names) => names.iter().any(|name| run::on_path(name).is_some()),
+        Probe::Library(module, header) => {
+            let known = Command::new("pkg-config").args(["--exists", module]).status();
+            known.is_ok_and(|status| status.success()) || Path::new(header).is_file()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Probe, present};
+
+    #[test]
+    fn a_program_is_present_when_one_of_its_names_is_found() {
+        assert!(present(&Probe::Program(&["no-such-program-of-weir", "sh"])));
+        assert!(!present(&Probe::Program(&["no-such-program-of-weir"])));
+    }
+
+    #[test]
+    fn a_library_nobody_knows_is_missing() {
+        assert!(!present(&Probe::Library("no-such-library-of-weir", "/no/such/header.h")));
+    }
+}
