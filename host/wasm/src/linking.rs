@@ -1,0 +1,92 @@
+//! The functions of `weir:operator` that a guest may import, and what they do.
+
+use crate::abi::{LiftedLevel, LiftedStream};
+use crate::contract::CONTRACT_VERSION;
+use crate::guest_log::ConsoleStream;
+use crate::guest_sink::Level;
+use crate::store_data::StoreData;
+use crate::wasi_stubs;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Component, Linker, LinkerInstance};
+
+/// Functions that exist in the contract and not yet in this host. An operator that declares no state and no timer may
+/// still import them, because its bindings do.
+const NOT_YET: [(&str, &[&str]); 4] = [
+    ("value-state", &["get-many", "put-many"]),
+    ("map-state", &["get-many", "put-many", "scan", "clear-many"]),
+    ("list-state", &["append-many", "scan", "clear-many"]),
+    ("timers", &["register-many", "delete-many"]),
+];
+
+/// Everything that `component` may import.
+pub fn linker(engine: &wasmtime::Engine, component: &Component) -> wasmtime::Result<Linker<StoreData>> {
+    let mut linker = Linker::new(engine);
+    link_config(&mut interface(&mut linker, "config")?)?;
+    link_log(&mut interface(&mut linker, "log")?)?;
+    link_console(&mut interface(&mut linker, "console")?)?;
+    link_metrics(&mut interface(&mut linker, "metrics")?)?;
+    for (name, functions) in NOT_YET {
+        let mut instance = interface(&mut linker, name)?;
+        for function in functions {
+            instance.func_new(function, move |_, _, _, _| {
+                Err(wasmtime::Error::msg(format!(
+                    "{name}.{function} was called, but the operator declares no state and no timer"
+                )))
+            })?;
+        }
+    }
+    wasi_stubs::link(&mut linker, engine, component)?;
+    Ok(linker)
+}
+
+fn interface<'a>(
+    linker: &'a mut Linker<StoreData>,
+    name: &str,
+) -> wasmtime::Result<LinkerInstance<'a, StoreData>> {
+    linker.instance(&format!("weir:operator/{name}@{CONTRACT_VERSION}"))
+}
+
+fn link_config(instance: &mut LinkerInstance<'_, StoreData>) -> wasmtime::Result<()> {
+    instance.func_wrap("get", |store: StoreContextMut<'_, StoreData>, (name,): (String,)| {
+        Ok((store.data().config.get(&name).cloned(),))
+    })
+}
+
+fn link_log(instance: &mut LinkerInstance<'_, StoreData>) -> wasmtime::Result<()> {
+    instance.func_wrap(
+        "write",
+        |store: StoreContextMut<'_, StoreData>, (level, message): (LiftedLevel, String)| {
+            let level = match level {
+                LiftedLevel::Debug => Level::Debug,
+                LiftedLevel::Info => Level::Info,
+                LiftedLevel::Warn => Level::Warn,
+                LiftedLevel::Error => Level::Error,
+            };
+            store.data().voice.get().log.write(level, &message);
+            Ok(())
+        },
+    )
+}
+
+fn link_console(instance: &mut LinkerInstance<'_, StoreData>) -> wasmtime::Result<()> {
+    instance.func_wrap(
+        "write",
+        |store: StoreContextMut<'_, StoreData>, (to, data): (LiftedStream, Vec<u8>)| {
+            let stream = match to {
+                LiftedStream::Output => ConsoleStream::Output,
+                LiftedStream::Error => ConsoleStream::Error,
+            };
+            store.data().voice.get().log.console(stream, &data);
+            Ok(())
+        },
+    )
+}
+
+fn link_metrics(instance: &mut LinkerInstance<'_, StoreData>) -> wasmtime::Result<()> {
+    instance.func_wrap("add", |store: StoreContextMut<'_, StoreData>, (name, delta): (String, f64)| {
+        store.data().voice.get().metrics.add(&name, delta).map_err(wasmtime::Error::new)
+    })?;
+    instance.func_wrap("set", |store: StoreContextMut<'_, StoreData>, (name, value): (String, f64)| {
+        store.data().voice.get().metrics.set(&name, value).map_err(wasmtime::Error::new)
+    })
+}

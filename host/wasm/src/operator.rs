@@ -1,0 +1,147 @@
+//! An operator on one subtask: implements the runtime's seam, with a fresh instance after every failure.
+
+use crate::config_check;
+use crate::guest_sink::GuestSink;
+use crate::instance::Instance;
+use crate::prepared::Prepared;
+use crate::store_data::SharedVoice;
+use crate::ticker::TickerUse;
+use crate::world::World;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use weir_protocol::batch::Batch;
+use weir_protocol::connector::{CallContext, CallError, Operator};
+use weir_protocol::output::Output;
+use weir_protocol::plan::OperatorLimits;
+
+/// How an operator is started.
+pub struct OperatorOptions {
+    /// Its name in the pipeline, for messages.
+    pub name: String,
+    /// Its configuration, without defaults.
+    pub config: BTreeMap<String, String>,
+    /// Its limits.
+    pub limits: OperatorLimits,
+    /// For a mapper: the pipeline promises that it keeps keys. A processor's ports say so themselves.
+    pub keeps_key: bool,
+    /// Takes its log lines and metrics.
+    pub guest: Arc<dyn GuestSink>,
+}
+
+/// An operator cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// The configuration does not fit.
+    #[error("operator {name}: {}", problems.join("; "))]
+    Config {
+        /// The operator.
+        name: String,
+        /// One line each.
+        problems: Vec<String>,
+    },
+    /// The first instance cannot be made, or its `open` refused.
+    #[error("{0}")]
+    Start(String),
+    /// The host is at fault.
+    #[error("the thread that keeps time limits cannot be started: {0}")]
+    Ticker(#[from] std::io::Error),
+}
+
+/// One operator on one subtask.
+pub struct WasmOperator {
+    prepared: Prepared,
+    name: String,
+    config: Arc<BTreeMap<String, String>>,
+    limits: OperatorLimits,
+    keeps_key: Vec<bool>,
+    voice: SharedVoice,
+    instance: Option<Instance>,
+    _ticking: TickerUse,
+}
+
+impl WasmOperator {
+    pub(crate) fn start(prepared: Prepared, options: OperatorOptions) -> Result<WasmOperator, OperatorError> {
+        let OperatorOptions { name, config, limits, keeps_key, guest } = options;
+        let problems = prepared.check_config(&config);
+        if !problems.is_empty() {
+            return Err(OperatorError::Config { name, problems });
+        }
+        let keeps_key = match prepared.world() {
+            World::Mapper => vec![keeps_key],
+            World::Processor => prepared.description().outputs.iter().map(|port| port.keeps_key).collect(),
+        };
+        let ticking = prepared.engine().start_ticking()?;
+        let mut operator = WasmOperator {
+            config: Arc::new(config_check::with_defaults(prepared.config_keys(), &config)),
+            voice: SharedVoice::new(guest, &limits),
+            instance: None,
+            _ticking: ticking,
+            prepared,
+            name,
+            limits,
+            keeps_key,
+        };
+        operator.instance = Some(operator.fresh_instance().map_err(OperatorError::Start)?);
+        Ok(operator)
+    }
+
+    /// A new instance, opened if it is a processor.
+    fn fresh_instance(&self) -> Result<Instance, String> {
+        let exports = self.prepared.exports();
+        let (config, voice) = (self.config.clone(), self.voice.clone());
+        let started = Instance::start(self.prepared.instantiate_pre(), exports, config, voice, &self.limits);
+        let mut instance =
+            started.map_err(|failure| format!("operator {} cannot be started: {failure}", self.name))?;
+        let Some(open) = exports.open else {
+            self.voice.get().metrics.apply();
+            return Ok(instance);
+        };
+        let opened = instance.ask::<Result<(), String>>(open, self.limits.call);
+        let refusal = match opened {
+            Ok(Ok(())) => {
+                self.voice.get().metrics.apply();
+                return Ok(instance);
+            }
+            Ok(Err(message)) => instance.refused(&message).message,
+            Err(failure) => failure.to_string(),
+        };
+        self.voice.get().metrics.discard();
+        Err(format!("operator {} refused to open: {refusal}", self.name))
+    }
+
+    /// Bytes of linear memory of the current instance; 0 where there is none.
+    pub fn memory_bytes(&self) -> usize {
+        self.instance.as_ref().map_or(0, Instance::memory_bytes)
+    }
+}
+
+impl Operator for WasmOperator {
+    fn call(&mut self, input: &Batch, context: CallContext) -> Result<Output, CallError> {
+        // The contract promises a guest at least one row.
+        if input.rows == 0 {
+            return Ok(Output::default());
+        }
+        // Taken out, so that whatever ends this call early leaves no used instance behind.
+        let mut instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => self.fresh_instance().map_err(CallError::Broken)?,
+        };
+        match instance.process(input, &context, &self.limits, &self.keeps_key) {
+            Ok(output) => {
+                self.voice.get().metrics.apply();
+                if instance.memory_bytes() <= self.limits.memory_recycle_bytes {
+                    self.instance = Some(instance);
+                }
+                Ok(output)
+            }
+            Err(failure) => {
+                self.voice.get().metrics.discard();
+                Err(failure.into())
+            }
+        }
+    }
+
+    fn reset(&mut self) {
+        self.instance = None;
+    }
+}

@@ -1,0 +1,2 @@
+;; Never ends.
+(func $process (param i32) (loop $again (br $again)))

@@ -1,0 +1,3 @@
+;; describe never ends.
+(func $describe (loop $again (br $again)))
+(func $open)

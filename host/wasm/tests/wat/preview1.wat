@@ -1,0 +1,10 @@
+;; A program of WASI preview 1: prints, asks for time and chance, and lets everything through if chance is chance.
+(import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+(import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
+(data (i32.const 2048) "\08\08\00\00\09\00\00\00from wasi")
+(data (i32.const 2065) "\0a")
+(func $process (param $batch i32)
+  (i32.store (i32.const 2052) (i32.const 10))
+  (drop (call $fd_write (i32.const 2) (i32.const 2048) (i32.const 1) (i32.const 3000)))
+  (drop (call $random_get (i32.const 3008) (i32.const 8)))
+  (if (i64.ne (i64.load (i32.const 3008)) (i64.const 0)) (then (call $everything (local.get $batch)))))

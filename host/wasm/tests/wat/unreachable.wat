@@ -1,0 +1,2 @@
+;; Traps at once.
+(func $process (param i32) unreachable)
