@@ -1,0 +1,85 @@
+//! Reads what a group has committed: the decision, as recovery and as onlookers see it.
+
+use crate::client::{Client, Kind, milliseconds};
+use crate::client_error::{ClientError, ErrorCode};
+use crate::cluster::Shared;
+use crate::partition_list::PartitionList;
+use crate::properties::client_settings;
+use rdkafka::bindings as native;
+use std::time::{Duration, Instant};
+use weir_protocol::connector::ConnectorError;
+use weir_protocol::decision::{CommittedOffset, Metadata};
+use weir_protocol::position::{Partition, Position};
+
+/// How long reading may take: first use of a cluster, a coordinator that moves, a commit that is not yet through.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// One request.
+const READ_STEP: Duration = Duration::from_secs(5);
+/// Pause after an error.
+const READ_PAUSE: Duration = Duration::from_millis(100);
+
+/// How a read treats offsets of a transaction that is not decided yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// Waits until it is decided: for recovery.
+    Stable,
+    /// Shows the previous ones: for a look.
+    Unstable,
+}
+
+/// A consumer that only reads and writes what its group has committed.
+pub(crate) fn consumer(shared: &Shared, isolation: Isolation) -> Result<Client, ConnectorError> {
+    let client_id = format!("{}-decision", shared.client_id);
+    let mut settings = client_settings(&shared.spec, Kind::Consumer, &client_id);
+    settings.set("group.id", &shared.group);
+    if isolation == Isolation::Unstable {
+        settings.set("isolation.level", "read_uncommitted");
+    }
+    Client::new(Kind::Consumer, &client_id, &settings)
+}
+
+/// Reads committed offsets and their metadata. Every error is tried again until a deadline; running out of time is an
+/// error, never "no offset".
+pub(crate) fn read(
+    client: &Client,
+    group: &str,
+    partitions: &[Partition],
+) -> Result<Vec<CommittedOffset>, ConnectorError> {
+    let deadline = Instant::now() + READ_TIMEOUT;
+    loop {
+        let error = match read_once(client, partitions)? {
+            Ok(committed) => return Ok(committed),
+            Err(error) => error,
+        };
+        if error.code.is_forbidden() || Instant::now() >= deadline {
+            return Err(error.of(&format!("reading the committed offsets of group {group}")));
+        }
+        tracing::debug!(group, "reading the committed offsets again: {error}");
+        std::thread::sleep(READ_PAUSE);
+    }
+}
+
+fn read_once(
+    client: &Client,
+    partitions: &[Partition],
+) -> Result<Result<Vec<CommittedOffset>, ClientError>, ConnectorError> {
+    let list = PartitionList::of(partitions)?;
+    // SAFETY: client and list are alive; the answer is written into the list.
+    let code = unsafe { native::rd_kafka_committed(client.handle(), list.native(), milliseconds(READ_STEP)) };
+    if let Err(error) = ErrorCode::from(code).check() {
+        return Ok(Err(error));
+    }
+    let mut committed = Vec::with_capacity(partitions.len());
+    for entry in list.entries() {
+        if let Err(error) = entry.code.check() {
+            return Ok(Err(error));
+        }
+        let found = entry.offset >= 0;
+        committed.push(CommittedOffset {
+            partition: entry.partition,
+            position: found.then_some(Position { offset: entry.offset, leader_epoch: entry.leader_epoch }),
+            metadata: if found { Metadata::parse(&entry.metadata) } else { Metadata::Empty },
+        });
+    }
+    Ok(Ok(committed))
+}

@@ -1,0 +1,189 @@
+//! What a native client says by itself: lost connections, failed deliveries, log lines.
+
+use crate::client::message_code;
+use crate::client_error::{ClientError, ErrorCode};
+use rdkafka::bindings as native;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// What the callbacks of a client note. Lives until the native handle is destroyed.
+#[derive(Debug, Default)]
+pub(crate) struct Noted {
+    name: String,
+    /// Records that could not be stored.
+    delivery_errors: AtomicU64,
+    first_delivery_error: Mutex<Option<ClientError>>,
+    /// All connections are lost: said once until it changes.
+    disconnected: AtomicBool,
+    /// The last error that concerned the client as a whole: why nothing answers.
+    last_error: Mutex<Option<ClientError>>,
+    stop: AtomicBool,
+    /// Highest version of the request `TxnOffsetCommit` that a broker offers; needs `debug=feature`.
+    pub(crate) transactional_offsets_version: AtomicU64,
+    pub(crate) versions_seen: AtomicBool,
+}
+
+impl Noted {
+    pub(crate) fn new(name: &str) -> Noted {
+        Noted { name: name.to_owned(), ..Noted::default() }
+    }
+
+    /// The client is going: the thread that drains its events ends.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// The first record that could not be stored; one load where there is none.
+    #[inline]
+    pub(crate) fn first_delivery_error(&self) -> Option<ClientError> {
+        if self.delivery_errors.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        self.first_delivery_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes an error that concerns the client as a whole. Lost connections are said once per change.
+    pub(crate) fn error(&self, code: ErrorCode, text: &str) {
+        self.note_last(code, text);
+        if code == ErrorCode::ALL_BROKERS_DOWN {
+            if !self.disconnected.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    client = self.name,
+                    "no broker can be reached; waiting until one answers: {text}"
+                );
+            }
+        } else if code.is_transport() {
+            tracing::debug!(client = self.name, "{text}");
+        } else {
+            tracing::warn!(client = self.name, code = code.0, "{text}");
+        }
+    }
+
+    /// `ALL_BROKERS_DOWN` says less than the error before it, so it does not replace one.
+    fn note_last(&self, code: ErrorCode, text: &str) {
+        let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        if code != ErrorCode::ALL_BROKERS_DOWN || last.is_none() {
+            *last = Some(ClientError { text: text.to_owned(), ..ClientError::from_code(code) });
+        }
+    }
+
+    /// The last error that concerned the client as a whole.
+    pub(crate) fn last_error(&self) -> Option<ClientError> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Something arrived, so brokers answer again.
+    #[inline]
+    pub(crate) fn answered(&self) {
+        if self.disconnected.load(Ordering::Relaxed) && self.disconnected.swap(false, Ordering::Relaxed) {
+            tracing::info!(client = self.name, "brokers answer again");
+        }
+    }
+
+    fn delivery_error(&self, error: ClientError) {
+        let mut first = self.first_delivery_error.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(error);
+        self.delivery_errors.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// # Safety
+///
+/// `event` is a live event.
+pub(crate) unsafe fn take_event(event: *mut native::rd_kafka_event_t, noted: &Noted) {
+    // SAFETY: by contract; messages belong to the event and are read before it is destroyed.
+    unsafe {
+        match native::rd_kafka_event_type(event) {
+            native::RD_KAFKA_EVENT_DR => loop {
+                let message = native::rd_kafka_event_message_next(event);
+                if message.is_null() {
+                    break;
+                }
+                let code = message_code(message);
+                if code == ErrorCode::NONE {
+                    noted.answered();
+                } else {
+                    noted.delivery_error(ClientError::from_code(code));
+                }
+            },
+            native::RD_KAFKA_EVENT_ERROR => {
+                let code = ErrorCode::from(native::rd_kafka_event_error(event));
+                let text = CStr::from_ptr(native::rd_kafka_event_error_string(event));
+                noted.error(code, &text.to_string_lossy());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// # Safety
+///
+/// Called by librdkafka, whose opaque is a `Noted`.
+pub(crate) unsafe extern "C" fn on_error(
+    _: *mut native::rd_kafka_t,
+    code: c_int,
+    text: *const c_char,
+    opaque: *mut c_void,
+) {
+    // SAFETY: librdkafka passes our opaque, which outlives the handle, and a text that ends with 0.
+    let (noted, text) = unsafe { (&*opaque.cast::<Noted>(), CStr::from_ptr(text)) };
+    noted.error(ErrorCode(code), &text.to_string_lossy());
+}
+
+/// # Safety
+///
+/// Called by librdkafka, whose opaque is a `Noted`.
+pub(crate) unsafe extern "C" fn on_log(
+    handle: *const native::rd_kafka_t,
+    level: c_int,
+    facility: *const c_char,
+    text: *const c_char,
+) {
+    // SAFETY: librdkafka passes texts that end with 0. While the client is being made there is no handle yet, and
+    // the opaque outlives the handle.
+    let (noted, facility, text) = unsafe {
+        let opaque = if handle.is_null() { ptr::null_mut() } else { native::rd_kafka_opaque(handle) };
+        (opaque.cast::<Noted>().as_ref(), CStr::from_ptr(facility), CStr::from_ptr(text))
+    };
+    let (facility, text) = (facility.to_string_lossy(), text.to_string_lossy());
+    let client = noted.map_or("", |noted| noted.name.as_str());
+    if let Some(noted) = noted
+        && facility == "APIVERSION"
+    {
+        note_version(noted, &text);
+        return;
+    }
+    match level {
+        0..=3 => tracing::warn!(client, %facility, "{text}"),
+        4..=6 => tracing::debug!(client, %facility, "{text}"),
+        _ => tracing::trace!(client, %facility, "{text}"),
+    }
+}
+
+/// Reads `ApiKey TxnOffsetCommit (28) Versions 0..5` out of the debug log: librdkafka has no call for it.
+fn note_version(noted: &Noted, text: &str) {
+    noted.versions_seen.store(true, Ordering::Release);
+    if text.contains("TxnOffsetCommit ")
+        && let Some(highest) = text.rsplit("..").next().and_then(|number| number.trim().parse().ok())
+    {
+        noted.transactional_offsets_version.store(highest, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_a_request_is_read_from_the_debug_log() {
+        let noted = Noted::default();
+        note_version(&noted, "[thrd:x]: 127.0.0.1:1/1:   ApiKey TxnOffsetCommit (28) Versions 0..5");
+        assert_eq!(noted.transactional_offsets_version.load(Ordering::Relaxed), 5);
+    }
+}
