@@ -84,7 +84,7 @@ impl OperatorTask {
         let rows = input.rows as u64;
         let (parts, failed) = match self.call(&input, now_ms, None)? {
             Ok(output) => {
-                let failed = self.refused_rows(&input, &output);
+                let (output, failed) = self.refused_rows(&input, output);
                 if failed.is_empty() {
                     self.count(now_ms, rows, 0)?;
                     push_output(handled, input, output, self.options.ports);
@@ -150,7 +150,7 @@ impl OperatorTask {
             let took = self.options.clock.thread_cpu().saturating_sub(before);
             match result {
                 Ok(output) => {
-                    let failed = self.refused_rows(&part, &output);
+                    let (output, failed) = self.refused_rows(&part, output);
                     refused.extend(
                         failed.into_iter().map(|f| FailedRow { row: f.row + attempt.rows.start, ..f }),
                     );
@@ -172,20 +172,21 @@ impl OperatorTask {
         Ok((parts, failed))
     }
 
-    /// Rows that the operator rejected, and rows with an output that no sink could take.
-    fn refused_rows(&self, input: &Batch, output: &Output) -> Vec<FailedRow> {
-        let mut failed: Vec<FailedRow> = output
-            .rejections
-            .iter()
-            .map(|rejection| FailedRow {
-                row: rejection.row as usize,
-                kind: FailureKind::Rejection,
-                message: rejection.reason.clone(),
-            })
-            .collect();
-        self.too_large(input, output, &mut failed);
+    /// Rows that the operator rejected, and rows with an output that no sink could take; the output without those.
+    fn refused_rows(&self, input: &Batch, output: Output) -> (Output, Vec<FailedRow>) {
+        let mut failed = Vec::new();
+        self.too_large(input, &output, &mut failed);
+        failed.sort_by_key(|failed: &FailedRow| failed.row);
+        failed.dedup_by_key(|failed| failed.row);
+        let rows: Vec<usize> = failed.iter().map(|failed| failed.row).collect();
+        failed.extend(output.rejections.iter().map(|rejection| FailedRow {
+            row: rejection.row as usize,
+            kind: FailureKind::Rejection,
+            message: rejection.reason.clone(),
+        }));
         failed.sort_by_key(|failed| failed.row);
-        failed
+        let output = if rows.is_empty() { output } else { output.without_rows(&rows, input.rows) };
+        (output, failed)
     }
 
     fn too_large(&self, input: &Batch, output: &Output, failed: &mut Vec<FailedRow>) {
@@ -210,7 +211,6 @@ impl OperatorTask {
                 + bytes(&output.headers, &input.headers);
             if let Some(Some(most)) = self.options.record_bytes_max.get(output.port(index))
                 && size > *most
-                && failed.last().is_none_or(|last| last.row != row || last.kind != FailureKind::TooLarge)
             {
                 let message = format!("the output record has {size} bytes, the sink takes at most {most}");
                 failed.push(FailedRow { row, kind: FailureKind::TooLarge, message });

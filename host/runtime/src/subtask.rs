@@ -157,7 +157,7 @@ impl Subtask {
                     batches = batches.wrapping_add(1);
                 }
             }
-            if idle == self.chain.sources() || batches % LAG_EVERY_BATCHES == 0 {
+            if idle == self.chain.sources() || batches.is_multiple_of(LAG_EVERY_BATCHES) {
                 self.meters.lag[self.number].set(self.chain.lag().map_or(-1, |lag| lag as i64));
             }
         }
