@@ -199,6 +199,41 @@ impl Client {
         self.question(native::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, ask, read)?
     }
 
+    /// Makes a topic with as many replicas as the cluster gives by default; one that exists already is left as it is.
+    pub(crate) fn create_topic(&self, topic: &str, partitions: i32) -> Result<(), ClientError> {
+        let name = c_text(topic).map_err(|_| ClientError::from_code(ErrorCode::INVALID_TOPIC))?;
+        let mut text: [c_char; 256] = [0; 256];
+        let ask = |queue: *mut native::rd_kafka_queue_t, options: *mut native::rd_kafka_AdminOptions_t| {
+            // SAFETY: the request is ours and destroyed after the call, which copies it; -1 = the cluster's default.
+            unsafe {
+                let (space, size) = (text.as_mut_ptr(), text.len());
+                let mut new = native::rd_kafka_NewTopic_new(name.as_ptr(), partitions, -1, space, size);
+                if new.is_null() {
+                    return Err(ClientError::from_code(ErrorCode::INVALID_TOPIC));
+                }
+                native::rd_kafka_CreateTopics(self.handle(), &mut new, 1, options, queue);
+                native::rd_kafka_NewTopic_destroy(new);
+            }
+            Ok(())
+        };
+        let read = |event: *mut native::rd_kafka_event_t| {
+            let mut count = 0;
+            // SAFETY: the event is alive and of this kind; the array has `count` entries.
+            unsafe {
+                let result = native::rd_kafka_event_CreateTopics_result(event);
+                let topics = native::rd_kafka_CreateTopics_result_topics(result, &mut count);
+                (0..count)
+                    .map(|at| ErrorCode::from(native::rd_kafka_topic_result_error(*topics.add(at))))
+                    .find(|code| *code != ErrorCode::NONE && *code != ErrorCode::TOPIC_EXISTS)
+            }
+        };
+        let operation = native::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS;
+        match self.question(operation, ask, read)? {
+            Some(code) => Err(ClientError::from_code(code)),
+            None => Ok(()),
+        }
+    }
+
     /// State and number of members of a consumer group.
     pub(crate) fn group(&self, group: &str) -> Result<GroupFacts, ConnectorError> {
         let name = c_text(group)?;

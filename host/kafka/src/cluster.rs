@@ -166,6 +166,24 @@ impl KafkaCluster {
         self.shared.transaction_timeout
     }
 
+    /// Makes a topic where there is none, with the cluster's default for its replicas, and waits until it can be used.
+    pub fn create_topic(&self, topic: &str, partitions: i32) -> Result<(), ConnectorError> {
+        let (admin, what) = (&self.shared.admin, format!("creating topic {topic}"));
+        admin.create_topic(topic, partitions).map_err(|error| error.of(&what))?;
+        let deadline = Instant::now() + QUESTION_TIMEOUT;
+        loop {
+            // The answer comes from the controller; other brokers hear of the topic a little later.
+            let (found, _) = admin.topics(&[topic], QUESTION_TIMEOUT).map_err(|error| error.of(&what))?;
+            match found.get(topic) {
+                Some(facts) if facts.code == ErrorCode::NONE && !facts.replicas.is_empty() => return Ok(()),
+                _ if Instant::now() >= deadline => {
+                    return Err(ConnectorError::transient(format!("{what}: it does not appear")));
+                }
+                _ => std::thread::sleep(APPEARANCE_PAUSE),
+            }
+        }
+    }
+
     /// A source. `name` is NAME of `[source.NAME]`.
     pub fn source(&self, name: &str, topics: &[String]) -> Box<dyn Source> {
         Box::new(KafkaSource::new(self.shared.clone(), name, topics))
@@ -209,6 +227,9 @@ impl KafkaCluster {
         Box::new(KafkaDecisionLog::new(self.shared.clone(), form))
     }
 }
+
+/// How long a topic that was just made is left alone before it is looked for again.
+const APPEARANCE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Asks until a broker answers or the time is over, and then says why not.
 fn reach(admin: &Client, spec: &ClusterSpec) -> Result<Option<i32>, ConnectorError> {

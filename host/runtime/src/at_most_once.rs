@@ -4,10 +4,11 @@
 //! not written, and repeats nothing.
 
 use crate::connect::Connected;
-use crate::coordinator::{CoordinatorOptions, Finished};
+use crate::coordinator::{CoordinatorOptions, Finished, StopRequests};
 use crate::subtask::{Command, Report};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::decision::{Decision, DecisionRecord};
 use weir_protocol::epoch::{CheckpointId, Epoch};
@@ -23,7 +24,7 @@ pub fn run(
     connected: &mut Connected,
     subtasks: &[Sender<Command>],
     reports: &Receiver<Report>,
-    stop: &Receiver<()>,
+    stop: StopRequests<'_>,
 ) -> Result<Finished, ConnectorError> {
     if let Some(reason) = connected.needs_manifest {
         return Err(ConnectorError::permanent(format!(
@@ -51,7 +52,10 @@ pub fn run(
                 Ok(Report::Failed(error)) => return Err(error),
                 Err(_) => return Err(ConnectorError::transient("all subtasks are gone")),
             },
-            recv(stop) -> _ => request = Some(Finished::Stopped),
+            recv(stop.from) -> _ => {
+                stop.asked.store(true, Ordering::Relaxed);
+                request = Some(Finished::Stopped);
+            }
         }
         if let Some(why) = request
             && stopping.is_none()

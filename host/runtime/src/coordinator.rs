@@ -10,6 +10,7 @@ use crate::subtask::{Command, Report};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use weir_protocol::checkpoint::{Action, Cycle, CycleOptions, Event, doubt};
 use weir_protocol::connector::{ConnectorError, StartPolicy};
@@ -34,6 +35,15 @@ pub enum Finished {
     Ended,
     /// A graceful stop was asked for.
     Stopped,
+}
+
+/// Where a graceful stop is asked for, and the note that it was: the next incarnation must not start then.
+#[derive(Debug, Clone, Copy)]
+pub struct StopRequests<'a> {
+    /// A message asks.
+    pub from: &'a Receiver<()>,
+    /// Set when it came.
+    pub asked: &'a AtomicBool,
 }
 
 /// What a coordinator is made of.
@@ -128,7 +138,7 @@ impl<'a> Coordinator<'a> {
     pub fn run(
         mut self,
         reports: &Receiver<Report>,
-        stop: &Receiver<()>,
+        stop: StopRequests<'_>,
     ) -> Result<Finished, ConnectorError> {
         self.open()?;
         let tick = (self.options.plan.spec.checkpoint.interval / 8).min(TICK_MAX);
@@ -138,7 +148,8 @@ impl<'a> Coordinator<'a> {
                     Ok(report) => self.reported(report),
                     Err(_) => Some(Event::Failed(ConnectorError::transient("all subtasks are gone"))),
                 },
-                recv(stop) -> _ => {
+                recv(stop.from) -> _ => {
+                    stop.asked.store(true, Ordering::Relaxed);
                     self.stopped = true;
                     Some(Event::Stop)
                 }

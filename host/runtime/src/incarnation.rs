@@ -2,7 +2,7 @@
 
 use crate::at_most_once;
 use crate::chain::Chain;
-use crate::coordinator::{Coordinator, CoordinatorOptions, Finished};
+use crate::coordinator::{Coordinator, CoordinatorOptions, Finished, StopRequests};
 use crate::operator_task::{OperatorTask, OperatorTaskOptions};
 use crate::recovery::{Recovered, Recovery};
 use crate::sink_task::SinkTask;
@@ -31,11 +31,13 @@ pub struct Failed {
     pub error: ConnectorError,
     /// The partitions that it read, once its start was decided; empty before.
     pub partitions: Vec<Partition>,
+    /// A graceful stop was asked for and could not be completed.
+    pub stop_asked: bool,
 }
 
 /// Runs one incarnation to its end.
 pub fn run(run: &Run, incarnation: &Incarnation, store: &CheckpointStore) -> Result<Finished, Failed> {
-    let undecided = |error| Failed { error, partitions: vec![] };
+    let undecided = |error| Failed { error, partitions: vec![], stop_asked: false };
     let mut connected = run.connectors.connect(incarnation).map_err(undecided)?;
     let operators: BTreeMap<String, String> = run
         .plan
@@ -55,8 +57,9 @@ pub fn run(run: &Run, incarnation: &Incarnation, store: &CheckpointStore) -> Res
     };
     let recovered = recovery.run(&mut connected).map_err(undecided)?;
     let partitions: Vec<Partition> = recovered.positions.iter().flat_map(|p| p.keys().cloned()).collect();
-    coordinate(run, incarnation, store, &mut connected, recovered, operators)
-        .map_err(|error| Failed { error, partitions })
+    let stop_asked = AtomicBool::new(false);
+    coordinate(run, incarnation, store, &mut connected, recovered, operators, &stop_asked)
+        .map_err(|error| Failed { error, partitions, stop_asked: stop_asked.load(Ordering::Relaxed) })
 }
 
 fn coordinate(
@@ -66,6 +69,7 @@ fn coordinate(
     connected: &mut Connected,
     recovered: Recovered,
     operators: BTreeMap<String, String>,
+    stop_asked: &AtomicBool,
 ) -> Result<Finished, ConnectorError> {
     let chains = chains(run, connected, &recovered)?;
     let (reports_to, reports) = unbounded();
@@ -99,7 +103,14 @@ fn coordinate(
         clock: run.clock.clone(),
         meters: run.meters.clone(),
     };
-    let result = finish(options, connected, store, commands, &reports, &run.stop);
+    let result = finish(
+        options,
+        connected,
+        store,
+        commands,
+        &reports,
+        StopRequests { from: &run.stop, asked: stop_asked },
+    );
     ended.store(true, Ordering::Relaxed);
     // Nothing is ever sent here: the channel ends when the last subtask does.
     if all_gone.recv_timeout(LEAVE_BEHIND_AFTER) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
@@ -117,7 +128,7 @@ fn finish(
     store: &CheckpointStore,
     commands: Vec<Sender<Command>>,
     reports: &Receiver<Report>,
-    stop: &Receiver<()>,
+    stop: StopRequests<'_>,
 ) -> Result<Finished, ConnectorError> {
     if options.plan.spec.guarantee == Guarantee::AtMostOnce {
         return at_most_once::run(&options, connected, &commands, reports, stop);

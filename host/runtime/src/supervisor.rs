@@ -72,6 +72,14 @@ pub fn run(run: &Run) -> Outcome {
             Err(failed) => failed,
         };
         ours.push(incarnation);
+        if failed.stop_asked {
+            let undecided = run.meters.undecided();
+            tracing::warn!(
+                "stopped without a last checkpoint: {}; about {undecided} records will be read again",
+                failed.error
+            );
+            return Outcome::Stopped;
+        }
         let ended = Ended { kind: failed.error.kind, ran_for: run.clock.monotonic() - began };
         let (wait, look) = match policy.ended(ended) {
             Restart::Never => return Outcome::Failed(failed.error),

@@ -1,2 +1,61 @@
-//! Placeholder.
-fn main() {}
+//! The binary: the command line, the pipeline file, logging and signals, and which adapter implements which seam.
+//!
+//! - [`commands`]: one file per command
+//! - [`pipeline_file`]: TOML in, a plan or all of its problems out
+//! - [`components`]: the operators of a plan, compiled and checked
+//! - [`connectors`]: the one list of adapters
+//! - [`logging`], [`status`], [`signals`]: what a person sees and says while a pipeline runs
+//! - `kill_points`: with the feature of that name, where a test ends the process
+
+mod commands;
+mod components;
+mod connectors;
+mod failure;
+mod guest_voice;
+#[cfg(feature = "kill-points")]
+mod kill_points;
+mod logging;
+mod pipeline_file;
+mod prepared_pipeline;
+mod signals;
+mod status;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// A stream host whose operators are WebAssembly components: exactly once, through any crash.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, disable_help_subcommand = true, arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: commands::Command,
+}
+
+fn main() -> ExitCode {
+    #[cfg(feature = "kill-points")]
+    kill_points::install();
+    let command_line = match CommandLine::try_parse() {
+        Ok(command_line) => command_line,
+        Err(error) => return answer_usage(&error),
+    };
+    match command_line.command.perform() {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.print();
+            failure.exit.into()
+        }
+    }
+}
+
+/// Help goes to standard output and is no error; everything else is, in the form of all our errors.
+fn answer_usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    {
+        // A closed pipe is no reason to fail.
+        let _ = error.print();
+    } else {
+        let text = error.render().to_string();
+        eprint!("weir: {}", text.trim_start());
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}

@@ -1,0 +1,80 @@
+//! The commands of weir: one file each.
+
+mod demo;
+mod offsets;
+mod operator_inspect;
+mod operator_new;
+mod run;
+mod test;
+mod validate;
+
+use crate::failure::{Exit, Failure};
+use clap::Subcommand;
+use std::path::PathBuf;
+
+/// What weir can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a pipeline until it ends or is stopped
+    Run(run::Options),
+    /// Check a pipeline file and its components without running anything
+    Validate(validate::Options),
+    /// Run an operator over sample records, without any server
+    Test(test::Options),
+    /// Look at operators, and begin new ones
+    #[command(subcommand)]
+    Operator(OperatorCommand),
+    /// Show and reset where a stopped pipeline goes on
+    #[command(subcommand)]
+    Offsets(offsets::OffsetsCommand),
+    /// See a pipeline survive being killed
+    Demo(demo::Options),
+}
+
+/// Commands about operators.
+#[derive(Debug, Subcommand)]
+pub enum OperatorCommand {
+    /// Say what a component is and what it wants
+    Inspect(operator_inspect::Options),
+    /// Make the directory of a new operator in Rust
+    New(operator_new::Options),
+}
+
+impl Command {
+    /// Does it.
+    pub fn perform(self) -> Result<Exit, Failure> {
+        match self {
+            Command::Run(options) => run::run(&options),
+            Command::Validate(options) => validate::run(&options),
+            Command::Test(options) => test::run(&options),
+            Command::Operator(OperatorCommand::Inspect(options)) => operator_inspect::run(&options),
+            Command::Operator(OperatorCommand::New(options)) => operator_new::run(&options),
+            Command::Offsets(command) => offsets::run(&command),
+            Command::Demo(options) => demo::run(&options),
+        }
+    }
+}
+
+/// Which pipeline, and where its checkpoints are.
+#[derive(Debug, clap::Args)]
+pub struct PipelineOptions {
+    /// The pipeline file
+    pub file: PathBuf,
+    /// Set a key of the pipeline file, such as checkpoint.interval=1s
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+/// Where checkpoints are kept.
+#[derive(Debug, clap::Args)]
+pub struct DataDirOptions {
+    /// Where checkpoints and compiled components are kept; one weir at a time
+    #[arg(
+        long,
+        env = "WEIR_DATA_DIR",
+        hide_env_values = true,
+        default_value = "weir-data",
+        value_name = "DIR"
+    )]
+    pub data_dir: PathBuf,
+}

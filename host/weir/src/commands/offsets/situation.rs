@@ -1,0 +1,142 @@
+//! What is decided for a stopped pipeline, looked at without fencing anybody.
+
+use crate::commands::{DataDirOptions, PipelineOptions};
+use crate::connectors::PlanConnectors;
+use crate::failure::Failure;
+use crate::prepared_pipeline::{self, Missing};
+use std::sync::Arc;
+use weir_protocol::connector::{ConnectorError, ErrorKind, Source};
+use weir_protocol::decision::{DecisionRecord, Metadata, Owner};
+use weir_protocol::epoch::Incarnation;
+use weir_protocol::manifest::Manifest;
+use weir_protocol::plan::Plan;
+use weir_protocol::position::{Partition, Position, Positions};
+use weir_protocol::verdict::{FoundManifest, named};
+use weir_runtime::checkpoint_store::CheckpointStore;
+use weir_runtime::connect::{Connected, Connectors, Operators};
+use weir_runtime::data_dir::DataDir;
+use weir_wasm::Engine;
+
+/// A partition of a source, and what is decided for it.
+pub struct Known {
+    /// The index of its source in the plan.
+    pub index: usize,
+    /// The name of its source.
+    pub source: String,
+    /// The partition.
+    pub partition: Partition,
+    /// Where it goes on.
+    pub position: Option<Position>,
+    /// Who said so.
+    pub metadata: Metadata,
+}
+
+/// A stopped pipeline: its data directory is held while this lives.
+pub struct Situation {
+    _data_dir: DataDir,
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// Its operators.
+    pub operators: Operators,
+    /// Whose decisions are ours.
+    pub owner: Owner,
+    /// The incarnation that a reset would be.
+    pub incarnation: Incarnation,
+    /// The checkpoints.
+    pub store: CheckpointStore,
+    /// The connectors.
+    pub connected: Connected,
+    /// What is decided.
+    pub record: Option<DecisionRecord>,
+    /// The manifest of that, if it is there and whole.
+    pub manifest: Option<Manifest>,
+    /// All partitions.
+    pub partitions: Vec<Known>,
+}
+
+impl Situation {
+    /// Reads the file, takes the data directory and asks the decision log.
+    pub fn look(pipeline: &PipelineOptions, data: &DataDirOptions) -> Result<Situation, Failure> {
+        let file = prepared_pipeline::read_file(&pipeline.file, &pipeline.overrides)?;
+        let data_dir = DataDir::open(&data.data_dir)?;
+        let engine =
+            Engine::new(Some(data_dir.compiled())).map_err(|error| Failure::failed(error.to_string()))?;
+        let prepared = prepared_pipeline::prepare(&file, &engine, Missing::Refused)?;
+        let plan = prepared.plan;
+        let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
+        let directory = data_dir.pipeline(&plan.spec.name, &owner)?;
+        let store = CheckpointStore::open(&directory, plan.spec.checkpoint.retain)?;
+        let incarnation =
+            Incarnation::parse(&ulid::Ulid::generate().to_string()).expect("a ULID's text is 26 characters");
+        let connected = PlanConnectors::new(plan.clone(), directory).connect(&incarnation)?;
+        let mut situation = Situation {
+            _data_dir: data_dir,
+            plan,
+            operators: prepared.operators,
+            owner,
+            incarnation,
+            store,
+            connected,
+            record: None,
+            manifest: None,
+            partitions: Vec::new(),
+        };
+        situation.ask()?;
+        Ok(situation)
+    }
+
+    fn ask(&mut self) -> Result<(), Failure> {
+        let mut all = Vec::new();
+        for (index, source) in self.connected.sources.iter_mut().enumerate() {
+            all.extend(source.partitions()?.into_iter().map(|partition| (index, partition)));
+        }
+        let wanted: Vec<Partition> = all.iter().map(|(_, partition)| partition.clone()).collect();
+        let covered = self.connected.decisions.covered(&wanted);
+        let committed = self.connected.decisions.look(&covered)?;
+        self.record = named(&committed).cloned();
+        self.manifest = match self.record.as_ref().map(|record| self.store.load(record)) {
+            Some(FoundManifest::Found(manifest)) => Some(manifest),
+            _ => None,
+        };
+        for (index, partition) in all {
+            let source = self.plan.spec.sources[index].name.clone();
+            let entry = committed.iter().find(|entry| entry.partition == partition);
+            // Where the decision is a stand-in, the positions are in the manifest.
+            let (position, metadata) = match entry {
+                Some(entry) => (entry.position, entry.metadata.clone()),
+                None => {
+                    let position = self.manifest.as_ref().and_then(|m| m.position(&source, &partition));
+                    let record = self.record.clone().filter(|_| position.is_some());
+                    (position, record.map_or(Metadata::Empty, Metadata::Decision))
+                }
+            };
+            self.partitions.push(Known { index, source, partition, position, metadata });
+        }
+        Ok(())
+    }
+
+    /// Where each partition ends now, as far as its source knows.
+    pub fn ends(&mut self) -> Result<Vec<Option<i64>>, Failure> {
+        let ends = self.ask_sources(|source, partitions| match source.ends(partitions) {
+            // An endless generator has no end; that is no reason not to show where it stands.
+            Err(error) if error.kind == ErrorKind::Permanent => Ok(Positions::new()),
+            answer => answer,
+        })?;
+        let known = self.partitions.iter();
+        Ok(known.map(|known| ends[known.index].get(&known.partition).map(|end| end.offset)).collect())
+    }
+
+    /// Asks each source about its partitions.
+    pub fn ask_sources(
+        &mut self,
+        mut ask: impl FnMut(&mut dyn Source, &[Partition]) -> Result<Positions, ConnectorError>,
+    ) -> Result<Vec<Positions>, Failure> {
+        let mut answers = Vec::new();
+        for (index, source) in self.connected.sources.iter_mut().enumerate() {
+            let own = self.partitions.iter().filter(|known| known.index == index);
+            let partitions: Vec<Partition> = own.map(|known| known.partition.clone()).collect();
+            answers.push(ask(source.as_mut(), &partitions)?);
+        }
+        Ok(answers)
+    }
+}

@@ -1,0 +1,110 @@
+//! `weir run`: a pipeline until it ends, is stopped, or cannot go on.
+
+use super::{DataDirOptions, PipelineOptions};
+use crate::connectors::PlanConnectors;
+use crate::failure::{Exit, Failure};
+use crate::logging::{self, LogFormat};
+use crate::prepared_pipeline::{self, Missing, PreparedPipeline};
+use crate::signals;
+use crate::status::Status;
+use std::sync::Arc;
+use weir_kafka::Level;
+use weir_protocol::decision::Owner;
+use weir_runtime::clock::SystemClock;
+use weir_runtime::connect::Connectors;
+use weir_runtime::data_dir::DataDir;
+use weir_runtime::meters::Meters;
+use weir_runtime::supervisor::{self, Outcome, Run};
+use weir_wasm::Engine;
+
+/// Options of `weir run`.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    #[command(flatten)]
+    pipeline: PipelineOptions,
+    /// Stop at what is the end of the sources when the pipeline starts
+    #[arg(long)]
+    until_end: bool,
+    #[command(flatten)]
+    data: DataDirOptions,
+    /// How log lines on standard error look
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    log_format: LogFormat,
+}
+
+/// Runs the pipeline of a file.
+pub fn run(options: &Options) -> Result<Exit, Failure> {
+    logging::start(options.log_format);
+    let file = prepared_pipeline::read_file(&options.pipeline.file, &options.pipeline.overrides)?;
+    let data_dir = DataDir::open(&options.data.data_dir)?;
+    let engine =
+        Engine::new(Some(data_dir.compiled())).map_err(|error| Failure::failed(error.to_string()))?;
+    let PreparedPipeline { plan, operators, metrics } =
+        prepared_pipeline::prepare(&file, &engine, Missing::Refused)?;
+    let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
+    let directory = data_dir.pipeline(&plan.spec.name, &owner)?;
+    let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.spec.parallelism));
+    let stop = signals::watch(plan.spec.stop_timeout, meters.clone())
+        .map_err(|error| Failure::failed(format!("signals cannot be handled: {error}")))?;
+    let connectors = PlanConnectors::new(plan.clone(), directory.clone());
+    report_checks(&connectors)?;
+    let status = Status::start(plan.clone(), meters.clone(), metrics);
+    let run = Run {
+        plan,
+        operators,
+        connectors: Arc::new(connectors) as Arc<dyn Connectors>,
+        owner,
+        directory,
+        until_end: options.until_end,
+        stop,
+        clock: Arc::new(SystemClock::default()),
+        meters: meters.clone(),
+    };
+    let outcome = supervisor::run(&run);
+    drop(status);
+    end(outcome, &run.plan.spec.name, &meters)
+}
+
+/// What is known to be wrong before the start ends the run; the rest is told.
+fn report_checks(connectors: &PlanConnectors) -> Result<(), Failure> {
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        connectors.checks().into_iter().partition(|finding| finding.level == Level::Error);
+    for warning in warnings {
+        tracing::warn!("{}", warning.message);
+    }
+    let mut messages: Vec<String> = errors.into_iter().map(|finding| finding.message).collect();
+    match messages.pop() {
+        None => Ok(()),
+        Some(last) => {
+            let details = messages.into_iter().map(|message| format!("weir: error: {message}")).collect();
+            Err(Failure { exit: Exit::Failed, details, message: last })
+        }
+    }
+}
+
+fn end(outcome: Outcome, pipeline: &str, meters: &Meters) -> Result<Exit, Failure> {
+    let ended = match outcome {
+        Outcome::Finished => "finished",
+        Outcome::Stopped => "stopped",
+        Outcome::Superseded(record) => {
+            return Err(Failure {
+                exit: Exit::Superseded,
+                details: Vec::new(),
+                message: format!(
+                    "{pipeline}: another weir has taken over (checkpoint {}); this one has ended",
+                    record.id
+                ),
+            });
+        }
+        Outcome::Failed(error) => return Err(error.into()),
+    };
+    tracing::info!(
+        pipeline,
+        records_in = meters.records_in.get(),
+        records_out = meters.records_out.get(),
+        checkpoint = meters.last_checkpoint().epoch,
+        restarts = meters.restarts.get(),
+        "{ended}"
+    );
+    Ok(Exit::Done)
+}

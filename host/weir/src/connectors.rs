@@ -1,0 +1,241 @@
+//! Which adapter implements which seam: the one list.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use weir_kafka::{CheckedTopics, ClusterOptions, DecisionForm, Finding, KafkaCluster};
+use weir_local::blackhole::Blackhole;
+use weir_local::files_sink::{FilesSink, FilesSinkOptions};
+use weir_local::files_source::{FilesSource, FilesSourceOptions};
+use weir_local::generator::{Generator, GeneratorOptions};
+use weir_local::local_decision::{LocalDecision, LocalDecisionOptions};
+use weir_local::stdout_sink::{StdoutSink, StdoutSinkOptions};
+use weir_protocol::connector::{ConnectorError, DecisionLog, Sink, Source};
+use weir_protocol::epoch::Incarnation;
+use weir_protocol::plan::{ClusterSpec, Guarantee, Plan, SinkKind, SinkSpec, SourceKind, SourceSpec};
+use weir_runtime::connect::{Connected, Connectors};
+
+/// Makes the connectors of one plan.
+pub struct PlanConnectors {
+    plan: Arc<Plan>,
+    /// The pipeline's directory, for a decision that no cluster holds.
+    directory: PathBuf,
+}
+
+/// The clusters of a plan, connected.
+struct Clusters(BTreeMap<String, Arc<KafkaCluster>>);
+
+impl Clusters {
+    fn get(&self, name: &str) -> Result<&KafkaCluster, ConnectorError> {
+        let found = self.0.get(name).map(Arc::as_ref);
+        found.ok_or_else(|| ConnectorError::permanent(format!("there is no section [kafka.{name}]")))
+    }
+}
+
+/// Who decides.
+enum Decider {
+    /// A cluster, and which of its offsets are the decision.
+    Kafka(String, DecisionForm),
+    /// A file of the pipeline's directory.
+    Local,
+}
+
+impl PlanConnectors {
+    /// Connects nothing yet.
+    pub fn new(plan: Arc<Plan>, directory: PathBuf) -> PlanConnectors {
+        PlanConnectors { plan, directory }
+    }
+
+    /// What can be known about the clusters before a start; nothing for a cluster that does not answer yet, which is
+    /// a matter of restarts.
+    pub fn checks(&self) -> Vec<Finding> {
+        let Ok(clusters) = self.clusters() else { return Vec::new() };
+        clusters.0.iter().flat_map(|(name, cluster)| cluster.checks(&self.topics(name))).collect()
+    }
+
+    fn topics(&self, name: &str) -> CheckedTopics {
+        let mut topics = CheckedTopics::default();
+        for source in &self.plan.spec.sources {
+            if let SourceKind::Kafka { cluster, topics: read, .. } = &source.kind
+                && cluster == name
+            {
+                topics.read.extend(read.iter().map(|topic| (source.name.clone(), topic.clone())));
+            }
+        }
+        for sink in &self.plan.spec.sinks {
+            if let SinkKind::Kafka { cluster, topic, .. } = &sink.kind
+                && cluster == name
+            {
+                topics.written.push((sink.name.clone(), topic.clone()));
+            }
+        }
+        topics
+    }
+
+    /// Per source its cluster, `None` for one that is not Kafka.
+    fn source_clusters(&self) -> Vec<Option<&str>> {
+        let sources = self.plan.spec.sources.iter();
+        sources
+            .map(|source| match &source.kind {
+                SourceKind::Kafka { cluster, .. } => Some(cluster.as_str()),
+                SourceKind::Generator { .. } | SourceKind::Files { .. } => None,
+            })
+            .collect()
+    }
+
+    /// The cluster of the first Kafka sink, because its transaction is the commit; else that of the sources, if they
+    /// are all on one; else nobody but this host.
+    fn decider(&self, clusters: &Clusters) -> Decider {
+        let same = |a: &str, b: &str| {
+            a == b || clusters.0.get(a).zip(clusters.0.get(b)).is_some_and(|(a, b)| Arc::ptr_eq(a, b))
+        };
+        let sources = self.source_clusters();
+        let all_on =
+            |cluster: &str| sources.iter().all(|source| source.is_some_and(|name| same(name, cluster)));
+        let sink = self.plan.spec.sinks.iter().find_map(|sink| match &sink.kind {
+            SinkKind::Kafka { cluster, topic, .. } => Some((cluster.clone(), topic.clone())),
+            _ => None,
+        });
+        match (sink, sources.first()) {
+            (Some((cluster, _)), _) if all_on(&cluster) => {
+                Decider::Kafka(cluster, DecisionForm::SourcePartitions)
+            }
+            (Some((cluster, topic)), _) => Decider::Kafka(cluster, DecisionForm::StandIn { topic }),
+            (None, Some(Some(cluster))) if all_on(cluster) => {
+                Decider::Kafka((*cluster).to_owned(), DecisionForm::SourcePartitions)
+            }
+            _ => Decider::Local,
+        }
+    }
+
+    fn clusters(&self) -> Result<Clusters, ConnectorError> {
+        let used = |kind: &str| {
+            let topics = self.topics(kind);
+            !topics.read.is_empty() || !topics.written.is_empty()
+        };
+        let mut connected: BTreeMap<String, Arc<KafkaCluster>> = BTreeMap::new();
+        for (name, spec) in self.plan.spec.clusters.iter().filter(|(name, _)| used(name)) {
+            let cluster = KafkaCluster::connect(self.cluster_options(name, spec))?;
+            // Two sections can name one cluster; a transaction reaches all of it.
+            let twin = connected
+                .values()
+                .find(|other| cluster.id().is_some() && other.id() == cluster.id())
+                .cloned();
+            connected.insert(name.clone(), twin.unwrap_or_else(|| Arc::new(cluster)));
+        }
+        Ok(Clusters(connected))
+    }
+
+    /// Half of the bytes in flight wait in front of the operators, half behind them.
+    fn cluster_options(&self, name: &str, cluster: &ClusterSpec) -> ClusterOptions {
+        let spec = &self.plan.spec;
+        let readers = spec.parallelism * self.source_clusters().iter().flatten().count().max(1);
+        ClusterOptions {
+            name: name.to_owned(),
+            spec: cluster.clone(),
+            pipeline: spec.name.clone(),
+            id_prefix: spec.id_prefix.clone(),
+            guarantee: spec.guarantee,
+            checkpoint_interval: spec.checkpoint.interval,
+            checkpoint_timeout: spec.checkpoint.timeout,
+            prefetch_bytes_max: (spec.inflight_bytes_max / 2 / readers).max(1 << 20),
+            producer_bytes_max: (spec.inflight_bytes_max / 2).max(1 << 20),
+        }
+    }
+
+    fn source(&self, clusters: &Clusters, spec: &SourceSpec) -> Result<Box<dyn Source>, ConnectorError> {
+        let name = spec.name.clone();
+        Ok(match spec.kind.clone() {
+            SourceKind::Kafka { cluster, topics, .. } => clusters.get(&cluster)?.source(&name, &topics),
+            SourceKind::Generator { seed, rate, count, partitions, keys, value_bytes } => {
+                Box::new(Generator::new(GeneratorOptions {
+                    name,
+                    seed,
+                    rate,
+                    count,
+                    partitions,
+                    keys,
+                    value_bytes,
+                }))
+            }
+            SourceKind::Files { paths, format } => {
+                Box::new(FilesSource::new(FilesSourceOptions { name, paths, format }))
+            }
+        })
+    }
+
+    fn sink(
+        &self,
+        clusters: &Clusters,
+        spec: &SinkSpec,
+        incarnation: &Incarnation,
+    ) -> Result<Box<dyn Sink>, ConnectorError> {
+        let name = spec.name.clone();
+        Ok(match spec.kind.clone() {
+            SinkKind::Kafka { cluster, topic, timestamp, headers } => {
+                clusters.get(&cluster)?.sink(&name, &topic, timestamp, headers)?
+            }
+            SinkKind::Files { directory, format } => Box::new(FilesSink::new(FilesSinkOptions {
+                pipeline: self.plan.spec.name.clone(),
+                name,
+                directory: PathBuf::from(directory),
+                format,
+                incarnation: incarnation.clone(),
+            })),
+            SinkKind::Stdout { format } => Box::new(StdoutSink::new(StdoutSinkOptions { name, format })),
+            SinkKind::Blackhole => Box::new(Blackhole::new()),
+        })
+    }
+
+    fn decision_log(&self, clusters: &Clusters) -> Result<Box<dyn DecisionLog>, ConnectorError> {
+        Ok(match self.decider(clusters) {
+            Decider::Kafka(cluster, form) => clusters.get(&cluster)?.decision_log(form),
+            Decider::Local => {
+                Box::new(LocalDecision::new(LocalDecisionOptions { directory: self.directory.clone() }))
+            }
+        })
+    }
+
+    /// Only source offsets and Kafka records are whole in the decision log.
+    fn needs_manifest(&self, decider: &Decider) -> Option<&'static str> {
+        if matches!(decider, Decider::Kafka(_, DecisionForm::StandIn { .. })) {
+            return Some("the positions of sources outside of the deciding cluster are only there");
+        }
+        let staged = self.plan.spec.sinks.iter().any(|sink| matches!(sink.kind, SinkKind::Files { .. }));
+        staged.then_some("the names of the files that are to be published are only there")
+    }
+}
+
+impl Connectors for PlanConnectors {
+    fn connect(&self, incarnation: &Incarnation) -> Result<Connected, ConnectorError> {
+        let spec = &self.plan.spec;
+        let clusters = self.clusters()?;
+        let sources =
+            spec.sources.iter().map(|source| self.source(&clusters, source)).collect::<Result<_, _>>()?;
+        // Before the decision log is fenced: its producers are made for the limits of all topics.
+        let sinks = spec
+            .sinks
+            .iter()
+            .map(|sink| self.sink(&clusters, sink, incarnation))
+            .collect::<Result<_, _>>()?;
+        let decider = self.decider(&clusters);
+        let transaction_timeout = match (&decider, spec.guarantee) {
+            (Decider::Kafka(cluster, _), Guarantee::ExactlyOnce) => {
+                Some(clusters.get(cluster)?.transaction_timeout())
+            }
+            _ => None,
+        };
+        let decisions = self.decision_log(&clusters)?;
+        Ok(Connected {
+            sources,
+            sinks,
+            decisions,
+            transaction_timeout,
+            needs_manifest: self.needs_manifest(&decider),
+        })
+    }
+
+    fn observer(&self) -> Result<Box<dyn DecisionLog>, ConnectorError> {
+        self.decision_log(&self.clusters()?)
+    }
+}

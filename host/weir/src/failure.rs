@@ -1,0 +1,88 @@
+//! How a command ends: the exit code, and the line that says why.
+
+use crate::pipeline_file::BadPipelineFile;
+use std::process::ExitCode;
+use weir_protocol::connector::{ConnectorError, ErrorKind};
+
+/// The exit codes of weir, documented in `docs/PIPELINE.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or stopped as asked.
+    Done,
+    /// The pipeline failed, or a test found a difference.
+    Failed,
+    /// The command line or the pipeline file is wrong.
+    Configuration,
+    /// Another incarnation has gone on.
+    Superseded,
+    /// Recovery was refused: a person has to decide.
+    NeedsPerson,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.code())
+    }
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Configuration => 2,
+            Exit::Superseded => 3,
+            Exit::NeedsPerson => 4,
+        }
+    }
+}
+
+/// Why a command ended otherwise than asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// Lines that go before the message: the problems of a file.
+    pub details: Vec<String>,
+    /// One line.
+    pub message: String,
+}
+
+impl Failure {
+    /// The pipeline or the command failed.
+    pub fn failed(message: impl Into<String>) -> Failure {
+        Failure { exit: Exit::Failed, details: Vec::new(), message: message.into() }
+    }
+
+    /// What the user wrote is at fault.
+    pub fn configuration(message: impl Into<String>) -> Failure {
+        Failure { exit: Exit::Configuration, details: Vec::new(), message: message.into() }
+    }
+
+    /// Writes the lines to standard error.
+    pub fn print(&self) {
+        for line in &self.details {
+            eprintln!("{line}");
+        }
+        eprintln!("weir: error: {}", self.message);
+    }
+}
+
+impl From<BadPipelineFile> for Failure {
+    fn from(bad: BadPipelineFile) -> Failure {
+        let message = match bad.lines.len() {
+            1 => "the pipeline file has a problem".to_owned(),
+            count => format!("the pipeline file has {count} problems"),
+        };
+        Failure { exit: Exit::Configuration, details: bad.lines, message }
+    }
+}
+
+impl From<ConnectorError> for Failure {
+    fn from(error: ConnectorError) -> Failure {
+        let exit = if error.kind == ErrorKind::Refused { Exit::NeedsPerson } else { Exit::Failed };
+        Failure { exit, details: Vec::new(), message: error.message }
+    }
+}

@@ -1,0 +1,80 @@
+//! `[operator.NAME]`.
+
+use super::document::Value;
+use super::pipeline::resolve;
+use super::section::Section;
+use std::path::Path;
+use weir_protocol::plan::{BreakerSpec, OnError, OperatorLimits, OperatorSpec};
+
+/// Reads an operator.
+pub fn read(name: String, section: Section<'_>, directory: &Path) -> OperatorSpec {
+    let component = section.required_text("component", "the path to a WebAssembly component");
+    let spec = OperatorSpec {
+        inputs: section.texts("input"),
+        component: if component.is_empty() { component } else { resolve(directory, &component) },
+        config: section.text_map("config"),
+        on_error: on_error(&section),
+        breaker: breaker(section.section("breaker")),
+        limits: limits(section.section("limits")),
+        keeps_key: section.boolean("keeps_key", false),
+        name,
+    };
+    section.finish();
+    spec
+}
+
+fn on_error(section: &Section<'_>) -> OnError {
+    let Some(node) = section.node("on_error") else { return OnError::Fail };
+    match &node.value {
+        Value::Text { text, .. } if text == "fail" => OnError::Fail,
+        Value::Text { text, .. } if text == "skip" => OnError::Skip,
+        Value::Table(_) => {
+            let inner = section.section("on_error");
+            let sink = inner.required_text("dead_letter", "the NAME of a section [sink.NAME]");
+            inner.finish();
+            OnError::DeadLetter(sink)
+        }
+        other => {
+            let found = other.shown();
+            section.problem(
+                "on_error",
+                format!("expected \"fail\", \"skip\" or {{ dead_letter = \"SINK\" }}, found {found}"),
+            );
+            OnError::Fail
+        }
+    }
+}
+
+fn breaker(section: Section<'_>) -> BreakerSpec {
+    let default = BreakerSpec::default();
+    let spec = BreakerSpec {
+        share: section.fraction("share").unwrap_or(default.share),
+        over: section.duration("over").unwrap_or(default.over),
+        rows_min: section.number("rows_min").unwrap_or(default.rows_min),
+    };
+    section.finish();
+    spec
+}
+
+fn limits(section: Section<'_>) -> OperatorLimits {
+    let default = OperatorLimits::default();
+    let memory_bytes = section.byte_size("memory").unwrap_or(default.memory_bytes);
+    let spec = OperatorLimits {
+        memory_bytes,
+        // Above the limit it could never be reached; a smaller limit moves it down.
+        memory_recycle_bytes: section
+            .byte_size("memory_recycle")
+            .unwrap_or(default.memory_recycle_bytes.min(memory_bytes / 2)),
+        call: section.duration("call").unwrap_or(default.call),
+        output_bytes: section.byte_size("output").unwrap_or(default.output_bytes),
+        batch_rows_max: section.number("batch_rows_max").unwrap_or(default.batch_rows_max),
+        batch_bytes_max: section.byte_size("batch_bytes_max").unwrap_or(default.batch_bytes_max),
+        search: section.duration("search").unwrap_or(default.search),
+        log_line_bytes_max: section.byte_size("log_line_bytes_max").unwrap_or(default.log_line_bytes_max),
+        log_lines_per_second_max: section
+            .number("log_lines_per_second_max")
+            .unwrap_or(default.log_lines_per_second_max),
+    };
+    section.finish();
+    spec
+}

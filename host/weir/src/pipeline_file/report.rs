@@ -1,0 +1,62 @@
+//! Gathers everything that is wrong with a pipeline file, and every key that is known.
+
+use super::place::{Place, SourceText};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+/// One problem with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// Where.
+    pub place: Place,
+    /// The path of the key, empty where there is none.
+    pub path: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// Takes problems from all readers of one file.
+#[derive(Debug, Default)]
+pub struct Report {
+    problems: RefCell<Vec<Located>>,
+    known: RefCell<BTreeSet<String>>,
+}
+
+impl Report {
+    /// Notes a problem.
+    pub fn problem(&self, place: Place, path: &str, message: impl Into<String>) {
+        let located = Located { place, path: path.to_owned(), message: message.into() };
+        self.problems.borrow_mut().push(located);
+    }
+
+    /// Notes that a key is known, by the pattern of its path (`source.NAME.kind`).
+    pub fn known(&self, pattern: String) {
+        self.known.borrow_mut().insert(pattern);
+    }
+
+    /// Every key that was asked for.
+    #[cfg(test)]
+    pub fn known_keys(&self) -> Vec<String> {
+        self.known.borrow().iter().cloned().collect()
+    }
+
+    /// True where nothing is wrong so far.
+    pub fn is_clean(&self) -> bool {
+        self.problems.borrow().is_empty()
+    }
+
+    /// One line per problem, in the file's order.
+    pub fn lines(&self, source: &SourceText<'_>) -> Vec<String> {
+        let mut problems = self.problems.borrow().clone();
+        problems.sort_by(|a, b| (a.place, &a.path).cmp(&(b.place, &b.path)));
+        problems.dedup();
+        let line = |problem: &Located| {
+            let place = source.describe(problem.place);
+            match problem.path.as_str() {
+                "" => format!("{place}: {}", problem.message),
+                path => format!("{place}: {path}: {}", problem.message),
+            }
+        };
+        problems.iter().map(line).collect()
+    }
+}

@@ -1,0 +1,281 @@
+//! Reads one table: each getter notes its key as known, `finish` reports the keys that nobody asked for.
+
+use super::document::{Node, Table, Value};
+use super::place::Place;
+use super::renamed_keys;
+use super::report::Report;
+use super::units;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+static EMPTY: Table = Table { entries: Vec::new() };
+
+/// A table that is being read.
+pub struct Section<'a> {
+    report: &'a Report,
+    table: &'a Table,
+    place: Place,
+    path: String,
+    pattern: String,
+    known: RefCell<Vec<&'static str>>,
+}
+
+impl<'a> Section<'a> {
+    /// The whole file.
+    pub fn top(table: &'a Table, report: &'a Report) -> Section<'a> {
+        let (path, pattern) = (String::new(), String::new());
+        Section { report, table, place: Place::File(0), path, pattern, known: RefCell::default() }
+    }
+
+    fn below(&self, node: Option<&'a Node>, name: &str, pattern: &str) -> Section<'a> {
+        let (path, pattern) = (join(&self.path, name), join(&self.pattern, pattern));
+        let (table, place) = match node {
+            Some(Node { value: Value::Table(table), place }) => (table, *place),
+            Some(node) => {
+                self.report.problem(
+                    node.place,
+                    &path,
+                    format!("expected a section [{pattern}], found {}", node.value.shown()),
+                );
+                (&EMPTY, node.place)
+            }
+            None => (&EMPTY, self.place),
+        };
+        Section { report: self.report, table, place, path, pattern, known: RefCell::default() }
+    }
+
+    /// The value of a key, which is known from now on.
+    pub fn node(&self, key: &'static str) -> Option<&'a Node> {
+        if !self.known.borrow().contains(&key) {
+            self.known.borrow_mut().push(key);
+        }
+        self.report.known(join(&self.pattern, key));
+        self.table.get(key)
+    }
+
+    /// Reports a problem with a key of this section.
+    pub fn problem(&self, key: &str, message: impl Into<String>) {
+        let place = self.table.get(key).map_or(self.place, |node| node.place);
+        self.report.problem(place, &join(&self.path, key), message);
+    }
+
+    fn wrong(&self, key: &str, expected: &str, found: &Value) {
+        self.problem(key, format!("expected {expected}, found {}", found.shown()));
+    }
+
+    /// A table that may be missing: then all of its keys have their defaults.
+    pub fn section(&self, key: &'static str) -> Section<'a> {
+        let node = self.node(key);
+        self.below(node, key, key)
+    }
+
+    /// The sections `[key.NAME]`, in the file's order.
+    pub fn sections(&self, key: &'static str) -> Vec<(String, Section<'a>)> {
+        let Some(node) = self.node(key) else { return Vec::new() };
+        let Value::Table(table) = &node.value else {
+            self.wrong(key, &format!("sections [{key}.NAME]"), &node.value);
+            return Vec::new();
+        };
+        let parent = self.below(Some(node), key, key);
+        let named = table.entries.iter();
+        named.map(|(name, node)| (name.clone(), parent.below(Some(node), name, "NAME"))).collect()
+    }
+
+    /// A string.
+    pub fn text(&self, key: &'static str) -> Option<String> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::Text { text, .. } => Some(text.clone()),
+            other => {
+                self.wrong(key, "a string", other);
+                None
+            }
+        }
+    }
+
+    /// A string that must be there.
+    pub fn required_text(&self, key: &'static str, meaning: &str) -> String {
+        if self.table.get(key).is_none() {
+            self.problem(key, format!("is missing: {meaning}"));
+        }
+        self.text(key).unwrap_or_default()
+    }
+
+    /// A string or a list of strings.
+    pub fn texts(&self, key: &'static str) -> Vec<String> {
+        let Some(node) = self.node(key) else { return Vec::new() };
+        let expected = "a string or a list of strings";
+        match &node.value {
+            Value::Text { text, .. } => vec![text.clone()],
+            Value::List(items) => items
+                .iter()
+                .filter_map(|item| match &item.value {
+                    Value::Text { text, .. } => Some(text.clone()),
+                    other => {
+                        self.wrong(key, expected, other);
+                        None
+                    }
+                })
+                .collect(),
+            other => {
+                self.wrong(key, expected, other);
+                Vec::new()
+            }
+        }
+    }
+
+    /// A whole number that is not negative and fits.
+    pub fn number<T: TryFrom<u64>>(&self, key: &'static str) -> Option<T> {
+        let node = self.node(key)?;
+        let number = match &node.value {
+            Value::Whole(number) => u64::try_from(*number).ok(),
+            // What was filled in is always text.
+            Value::Text { text, written: Some(_) } => text.trim().parse().ok(),
+            _ => None,
+        };
+        let fitting = number.and_then(|number| T::try_from(number).ok());
+        if fitting.is_none() {
+            self.wrong(key, "a whole number", &node.value);
+        }
+        fitting
+    }
+
+    /// A number with or without a fraction.
+    pub fn fraction(&self, key: &'static str) -> Option<f64> {
+        let node = self.node(key)?;
+        let number = match &node.value {
+            Value::Whole(number) => Some(*number as f64),
+            Value::Float(number, _) => Some(*number),
+            Value::Text { text, written: Some(_) } => text.trim().parse().ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            self.wrong(key, "a number", &node.value);
+        }
+        number
+    }
+
+    /// True or false.
+    pub fn boolean(&self, key: &'static str, default: bool) -> bool {
+        let Some(node) = self.node(key) else { return default };
+        match &node.value {
+            Value::Boolean(value) => *value,
+            Value::Text { text, written: Some(_) } if text == "true" || text == "false" => text == "true",
+            other => {
+                self.wrong(key, "true or false", other);
+                default
+            }
+        }
+    }
+
+    /// A duration, which is a string with a unit.
+    pub fn duration(&self, key: &'static str) -> Option<Duration> {
+        let node = self.node(key)?;
+        let found = match &node.value {
+            Value::Text { text, .. } => units::duration(text),
+            Value::Whole(0) => Some(Duration::ZERO),
+            _ => None,
+        };
+        if found.is_none() {
+            self.wrong(key, "a duration with its unit, such as \"5s\", \"200ms\" or \"10m\"", &node.value);
+        }
+        found
+    }
+
+    /// A number of bytes.
+    pub fn byte_size(&self, key: &'static str) -> Option<usize> {
+        let node = self.node(key)?;
+        let found = match &node.value {
+            Value::Text { text, .. } => units::byte_size(text),
+            Value::Whole(number) => usize::try_from(*number).ok(),
+            _ => None,
+        };
+        if found.is_none() {
+            self.wrong(key, "a size, such as \"64MiB\" or \"16 MB\"", &node.value);
+        }
+        found
+    }
+
+    /// One of several words.
+    pub fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
+        let node = self.node(key)?;
+        if let Value::Text { text, .. } = &node.value
+            && let Some((_, value)) = choices.iter().find(|(name, _)| name == text)
+        {
+            return Some(*value);
+        }
+        let names: Vec<String> = choices.iter().map(|(name, _)| format!("{name:?}")).collect();
+        self.wrong(key, &names.join(" or "), &node.value);
+        None
+    }
+
+    /// A table of strings; numbers and booleans are taken as their text. `a.b = 1` is the key `a.b`.
+    pub fn text_map(&self, key: &'static str) -> BTreeMap<String, String> {
+        let Some(node) = self.node(key) else { return BTreeMap::new() };
+        let Value::Table(table) = &node.value else {
+            self.wrong(key, "a table of strings", &node.value);
+            return BTreeMap::new();
+        };
+        let mut leaves = Vec::new();
+        table.leaves("", &mut leaves);
+        let mut map = BTreeMap::new();
+        for (name, node) in leaves {
+            match node.value.scalar_text() {
+                Some(text) => _ = map.insert(name, text),
+                None => {
+                    let path = format!("{}.{name}", join(&self.path, key));
+                    let found = node.value.kind();
+                    self.report.problem(node.place, &path, format!("expected a string, found {found}"));
+                }
+            }
+        }
+        map
+    }
+
+    /// Reports the keys that nobody asked for.
+    pub fn finish(self) {
+        let known = self.known.borrow();
+        for (name, node) in &self.table.entries {
+            if known.contains(&name.as_str()) {
+                continue;
+            }
+            if self.answer_foreign(name, node) {
+                continue;
+            }
+            let nearest = known
+                .iter()
+                .map(|key| (strsim::damerau_levenshtein(name, key), *key))
+                .filter(|(distance, _)| *distance <= name.chars().count().div_ceil(3).max(1))
+                .min();
+            let hint = match nearest {
+                Some((_, key)) => format!("did you mean {key}?"),
+                None => format!("there are: {}", known.join(", ")),
+            };
+            let path = join(&self.path, name);
+            self.report.problem(node.place, &path, format!("there is no such key; {hint}"));
+        }
+    }
+
+    /// Names of Flink, Connect and the Kafka clients are answered with weir's, one line for each.
+    fn answer_foreign(&self, name: &str, node: &Node) -> bool {
+        let mut leaves = Vec::new();
+        match &node.value {
+            Value::Table(table) => table.leaves(name, &mut leaves),
+            _ => leaves.push((name.to_owned(), node)),
+        }
+        let mut answered = false;
+        for (path, node) in leaves {
+            if let Some(answer) = renamed_keys::answer(&path) {
+                answered = true;
+                let path = join(&self.path, &path);
+                self.report.problem(node.place, &path, format!("weir calls this {answer}"));
+            }
+        }
+        answered
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}

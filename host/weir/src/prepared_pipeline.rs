@@ -1,0 +1,85 @@
+//! From a pipeline file to a plan that can run: file, properties, components and graph, all problems at once.
+
+use crate::components::{self, Component};
+use crate::failure::Failure;
+use crate::guest_voice::GuestMetrics;
+use crate::pipeline_file::PipelineFile;
+use std::path::Path;
+use std::sync::Arc;
+use weir_protocol::plan::{Plan, Problem};
+use weir_runtime::connect::{OperatorFactory, Operators};
+use weir_wasm::Engine;
+
+/// A pipeline whose file holds no problem.
+pub struct PreparedPipeline {
+    /// The checked graph.
+    pub plan: Arc<Plan>,
+    /// Its operators, in the order of the plan's specification.
+    pub operators: Operators,
+    /// What the operators measure.
+    pub metrics: GuestMetrics,
+}
+
+/// What is done with a component that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// It is a problem.
+    Refused,
+    /// Its ports and keys go unchecked; the pipeline is not run.
+    Unchecked,
+}
+
+/// Reads a file as far as that goes without its components.
+pub fn read_file(path: &Path, overrides: &[String]) -> Result<PipelineFile, Failure> {
+    let file = PipelineFile::read(path, overrides)?;
+    let mut problems = property_problems(&file);
+    if let Err(found) = Plan::check(file.spec.clone(), &vec![None; file.spec.operators.len()]) {
+        problems.extend(found);
+    }
+    if problems.is_empty() { Ok(file) } else { Err(file.locate(&problems).into()) }
+}
+
+/// Loads the components and checks the graph with their ports.
+pub fn prepare(file: &PipelineFile, engine: &Engine, missing: Missing) -> Result<PreparedPipeline, Failure> {
+    let metrics = GuestMetrics::default();
+    let (mut loaded, mut problems): (Vec<Option<Component>>, Vec<Problem>) = (Vec::new(), Vec::new());
+    for spec in &file.spec.operators {
+        if missing == Missing::Unchecked && !Path::new(&spec.component).exists() {
+            loaded.push(None);
+            continue;
+        }
+        match components::load(engine, spec, &metrics) {
+            Ok(component) => loaded.push(Some(component)),
+            Err(found) => {
+                problems.extend(found);
+                loaded.push(None);
+            }
+        }
+    }
+    let ports: Vec<_> = loaded.iter().map(|component| component.as_ref().map(Component::ports)).collect();
+    match Plan::check(file.spec.clone(), &ports) {
+        Ok(plan) if problems.is_empty() => {
+            let shared = |component| Arc::new(component) as Arc<dyn OperatorFactory>;
+            let operators = loaded.into_iter().flatten().map(shared).collect();
+            Ok(PreparedPipeline { plan: Arc::new(plan), operators, metrics })
+        }
+        Ok(_) => Err(file.locate(&problems).into()),
+        Err(found) => {
+            problems.extend(found);
+            Err(file.locate(&problems).into())
+        }
+    }
+}
+
+/// Properties that librdkafka does not know, or that are weir's.
+fn property_problems(file: &PipelineFile) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, cluster) in &file.spec.clusters {
+        for line in weir_kafka::check_cluster_properties(cluster) {
+            let (table, message) = line.split_once(": ").unwrap_or(("properties", &line));
+            // `table: key …`: the key's own place is better than the table's.
+            problems.push(Problem { path: format!("kafka.{name}.{table}"), message: message.to_owned() });
+        }
+    }
+    problems
+}

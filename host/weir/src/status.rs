@@ -1,0 +1,154 @@
+//! What is shown while a pipeline runs: one live line on a terminal, elsewhere a line of metrics now and then.
+
+use crate::guest_voice::GuestMetrics;
+use crate::logging::set_status_line;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use weir_protocol::plan::Plan;
+use weir_runtime::meters::Meters;
+
+/// How often the line on a terminal is drawn again.
+const REDRAW_INTERVAL: Duration = Duration::from_secs(1);
+/// How often metrics are logged where there is no terminal.
+const METRICS_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Shows the state of a pipeline until it is dropped.
+pub struct Status {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Status {
+    /// Begins to show.
+    pub fn start(plan: Arc<Plan>, meters: Arc<Meters>, guests: GuestMetrics) -> Status {
+        let (stop, stopped) = bounded::<()>(0);
+        let watch = Watch { plan, meters, guests };
+        let live = std::io::stderr().is_terminal();
+        let body = move || if live { watch.draw(&stopped) } else { watch.log(&stopped) };
+        // Without the thread the pipeline runs as well, only unseen.
+        let thread = std::thread::Builder::new().name("status".to_owned()).spawn(body).ok();
+        Status { stop: Some(stop), thread }
+    }
+}
+
+impl Drop for Status {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Watch {
+    plan: Arc<Plan>,
+    meters: Arc<Meters>,
+    guests: GuestMetrics,
+}
+
+/// Counters at one moment, for rates.
+struct Sample {
+    at: Instant,
+    records_in: u64,
+    records_out: u64,
+    busy_ns: Vec<u64>,
+}
+
+/// What happened between two samples.
+#[derive(Debug, Default, PartialEq)]
+struct Rates {
+    records_in: u64,
+    records_out: u64,
+    /// The busiest operator and the share of one core that it took, in percent.
+    busiest: Option<(String, u64)>,
+}
+
+impl Watch {
+    fn draw(&self, stopped: &Receiver<()>) {
+        let mut before = self.sample();
+        while stopped.recv_timeout(REDRAW_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            let now = self.sample();
+            set_status_line(&self.line(&self.rates(&before, &now)));
+            before = now;
+        }
+        set_status_line("");
+    }
+
+    fn log(&self, stopped: &Receiver<()>) {
+        let mut before = self.sample();
+        while stopped.recv_timeout(METRICS_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            let now = self.sample();
+            let rates = self.rates(&before, &now);
+            let last = self.meters.last_checkpoint();
+            tracing::info!(
+                pipeline = self.plan.spec.name,
+                records_in = now.records_in,
+                records_out = now.records_out,
+                records_in_per_second = rates.records_in,
+                records_out_per_second = rates.records_out,
+                lag = self.meters.total_lag(),
+                checkpoint = last.epoch,
+                checkpoint_ms = last.took.as_millis() as u64,
+                errors = self.errors(),
+                restarts = self.meters.restarts.get(),
+                busiest = rates.busiest.map(|(name, _)| name),
+                guest = self.guests.text(),
+                "metrics"
+            );
+            before = now;
+        }
+    }
+
+    fn sample(&self) -> Sample {
+        Sample {
+            at: Instant::now(),
+            records_in: self.meters.records_in.get(),
+            records_out: self.meters.records_out.get(),
+            busy_ns: self.meters.operators.iter().map(|operator| operator.busy_ns.get()).collect(),
+        }
+    }
+
+    fn rates(&self, before: &Sample, now: &Sample) -> Rates {
+        let milliseconds = (now.at - before.at).as_millis().max(1) as u64;
+        let per_second = |before: u64, now: u64| now.saturating_sub(before) * 1000 / milliseconds;
+        let busy = before.busy_ns.iter().zip(&now.busy_ns).zip(&self.plan.spec.operators);
+        let busiest = busy
+            .map(|((before, now), spec)| (now.saturating_sub(*before) / 10_000 / milliseconds, &spec.name))
+            .max();
+        Rates {
+            records_in: per_second(before.records_in, now.records_in),
+            records_out: per_second(before.records_out, now.records_out),
+            busiest: busiest.map(|(percent, name)| (name.clone(), percent)),
+        }
+    }
+
+    /// Rows that an error policy took, and calls that failed.
+    fn errors(&self) -> u64 {
+        let of = |operator: &weir_runtime::meters::OperatorMeters| {
+            (operator.dead_letters.get() + operator.skipped.get()).max(operator.failed_calls.get())
+        };
+        self.meters.operators.iter().map(of).sum()
+    }
+
+    fn line(&self, rates: &Rates) -> String {
+        let last = self.meters.last_checkpoint();
+        let lag = self.meters.total_lag().map_or_else(|| "?".to_owned(), |lag| lag.to_string());
+        let mut line = format!(
+            "{}: in {}/s  out {}/s  lag {lag}  checkpoint {} ({} ms)  errors {}  restarts {}",
+            self.plan.spec.name,
+            rates.records_in,
+            rates.records_out,
+            last.epoch,
+            last.took.as_millis(),
+            self.errors(),
+            self.meters.restarts.get(),
+        );
+        if let Some((name, percent)) = &rates.busiest {
+            line.push_str(&format!("  busiest {name} {percent}%"));
+        }
+        line
+    }
+}
