@@ -79,8 +79,7 @@ pub struct Meters {
     pub checkpoints: Counter,
     /// Restarts.
     pub restarts: Counter,
-    /// The longest time that a subtask's loop stood still at a barrier, in microseconds, since it was last taken.
-    pub longest_pause_us: AtomicU64,
+    longest_pause_us: AtomicU64,
     /// Records between the positions and the ends, per subtask; -1 where unknown.
     pub lag: Vec<Gauge>,
     /// Per operator, in the order of the plan.
@@ -119,6 +118,12 @@ impl Meters {
     /// Notes how long a subtask stood still.
     pub fn paused(&self, pause: Duration) {
         self.longest_pause_us.fetch_max(pause.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    /// The longest time that a subtask stood still because of a checkpoint, in microseconds: at the barrier, with a
+    /// full buffer until the next transaction was open, or while writing what the buffer held.
+    pub fn longest_pause_us(&self) -> u64 {
+        self.longest_pause_us.load(Ordering::Relaxed)
     }
 
     /// Rows read that no decided checkpoint covers: what a start would read again, at most.

@@ -131,7 +131,11 @@ impl Subtask {
             }
             // With nothing to read, or nowhere to put it, only a command can change anything.
             if last || full || ended {
+                let before = self.clock.monotonic();
                 let command = self.commands.recv().map_err(|_| Stop::Abandoned)?;
+                if full && !last && !ended {
+                    self.meters.paused(self.clock.monotonic() - before);
+                }
                 told_end &= !matches!(command, Command::AddPartitions { .. });
                 last |= self.obey(command)?;
                 continue;
@@ -190,8 +194,9 @@ impl Subtask {
     fn obey(&mut self, command: Command) -> Result<bool, Stop> {
         match command {
             Command::Open(epoch) => {
-                let ended = self.ended.clone();
+                let (ended, before) = (self.ended.clone(), self.clock.monotonic());
                 self.chain.open(epoch, &mut || wait_for_room(&ended))?;
+                self.meters.paused(self.clock.monotonic() - before);
                 Ok(false)
             }
             Command::AddPartitions { source, start } => {

@@ -92,6 +92,7 @@ impl Watch {
                 lag = self.meters.total_lag(),
                 checkpoint = last.epoch,
                 checkpoint_ms = last.took.as_millis() as u64,
+                longest_pause_us = self.meters.longest_pause_us(),
                 errors = self.errors(),
                 restarts = self.meters.restarts.get(),
                 busiest = rates.busiest.map(|(name, _)| name),

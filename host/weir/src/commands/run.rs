@@ -104,6 +104,7 @@ fn end(outcome: Outcome, pipeline: &str, meters: &Meters) -> Result<Exit, Failur
         records_out = meters.records_out.get(),
         checkpoint = meters.last_checkpoint().epoch,
         restarts = meters.restarts.get(),
+        longest_pause_us = meters.longest_pause_us(),
         "{ended}"
     );
     Ok(Exit::Done)
