@@ -150,6 +150,12 @@ impl DecisionLog for KafkaDecisionLog {
         shared.slots.of(epoch).decide(epoch, offsets, &shared.group, shared.transaction_timeout)
     }
 
+    fn abandon(&mut self) {
+        if self.transactional() {
+            self.shared.slots.abandon();
+        }
+    }
+
     fn retire(&mut self, epoch: Epoch) -> Result<(), ConnectorError> {
         if self.transactional() { self.shared.slots.of(epoch).retire(&self.shared) } else { Ok(()) }
     }

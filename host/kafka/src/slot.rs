@@ -19,6 +19,9 @@ use weir_protocol::transaction::{Stage, Transaction};
 /// How long fencing one id may take: longer than a broker's restart, and than a stuck earlier commit usually takes.
 const FENCE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long giving up an open transaction may take.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(2);
+
 #[derive(Default)]
 struct State {
     producer: Option<Arc<TransactionalProducer>>,
@@ -144,6 +147,21 @@ impl Slot {
         committed.inspect_err(|error| state.fail(error))?;
         state.transaction.committed(permit);
         Ok(())
+    }
+
+    /// Aborts a transaction of which nothing of the decision was sent. One that is in doubt is left to the fence.
+    pub(crate) fn abandon(&self) {
+        let producer = {
+            let mut state = self.lock();
+            let undecided = matches!(state.transaction.stage(), Stage::Open(_) | Stage::Flushed(_));
+            state.transaction.fail();
+            if undecided { state.producer.clone() } else { None }
+        };
+        if let Some(producer) = producer
+            && let Err(error) = producer.abort(ABORT_TIMEOUT)
+        {
+            tracing::debug!(id = self.id, "the open transaction is left to the broker: {error}");
+        }
     }
 
     /// Replaces the producer behind the stream: a late request of the old one then has no effect.

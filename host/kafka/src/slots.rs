@@ -52,6 +52,15 @@ impl Slots {
         })
     }
 
+    /// Gives up what is open, side by side.
+    pub(crate) fn abandon(&self) {
+        let [first, second] = &self.slots;
+        std::thread::scope(|scope| {
+            scope.spawn(|| second.abandon());
+            first.abandon();
+        });
+    }
+
     /// Gives back both transactional producers.
     pub(crate) fn release(&self) {
         self.slots.iter().for_each(|slot| slot.release());

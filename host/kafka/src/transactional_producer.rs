@@ -116,6 +116,18 @@ impl TransactionalProducer {
         self.answer(Call::Produce, "begin", called)
     }
 
+    /// Gives the open transaction up, so that readers of its topics do not wait until the broker does. Best effort: the
+    /// fence of the next incarnation does the same, and only that counts.
+    pub(crate) fn abort(&self, limit: Duration) -> Result<(), ConnectorError> {
+        let called = self.thread.call(limit + WATCHDOG_MARGIN, move |client| {
+            // SAFETY: the client is alive; the error object is taken over.
+            unsafe {
+                ClientError::check(native::rd_kafka_abort_transaction(client.handle(), milliseconds(limit)))
+            }
+        });
+        self.answer(Call::Produce, "abort", called)
+    }
+
     /// Waits until all records are stored, and says whether they were.
     pub(crate) fn flush(&self, deadline: Instant) -> Result<(), ConnectorError> {
         let flushed = self.client().flush(deadline.saturating_duration_since(Instant::now()));

@@ -216,6 +216,10 @@ pub trait DecisionLog: Send {
     /// and the incarnation must end.
     fn decide(&mut self, decision: &Decision) -> Result<(), ConnectorError>;
 
+    /// The incarnation has ended without deciding what is open: gives it up, so that readers need not wait for it.
+    /// Best effort; what is in doubt is left to the next fence.
+    fn abandon(&mut self) {}
+
     /// Makes the slot of a decided epoch ready for its next use, beside the stream.
     fn retire(&mut self, epoch: Epoch) -> Result<(), ConnectorError>;
 }

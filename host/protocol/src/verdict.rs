@@ -194,7 +194,7 @@ pub enum Refusal {
     },
     /// All entries are gone.
     #[error(
-        "the consumer group has no committed offsets though this data directory has seen {last}: the group expired (offsets.retention.minutes), was deleted, or this is another cluster; {WAY_OUT}"
+        "the consumer group has no committed offsets though this data directory has seen checkpoint {last}: the group expired (offsets.retention.minutes), was deleted, or this is another cluster; {WAY_OUT}"
     )]
     GroupGone {
         /// What was seen.
@@ -299,8 +299,8 @@ fn check_entries(facts: &Facts) -> Result<Option<&DecisionRecord>, Refusal> {
 
 fn judge_without_decision(facts: &Facts) -> Verdict {
     let seen = match &facts.hint {
-        Some(hint) => Some(format!("checkpoint {}", hint.id)),
-        None if facts.later_checkpoint => Some("later checkpoints".to_owned()),
+        Some(hint) => Some(hint.id.to_string()),
+        None if facts.later_checkpoint => Some("of a later epoch".to_owned()),
         None => None,
     };
     let plain = facts.committed.iter().find(|entry| entry.position.is_some());

@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use weir_protocol::connector::{BatchLimits, ConnectorError};
+use weir_protocol::connector::{BatchLimits, ConnectorError, ErrorKind};
 use weir_protocol::epoch::Incarnation;
 use weir_protocol::plan::{Downstream, Guarantee, Plan};
 use weir_protocol::position::{Partition, Positions};
@@ -58,8 +58,14 @@ pub fn run(run: &Run, incarnation: &Incarnation, store: &CheckpointStore) -> Res
     let recovered = recovery.run(&mut connected).map_err(undecided)?;
     let partitions: Vec<Partition> = recovered.positions.iter().flat_map(|p| p.keys().cloned()).collect();
     let stop_asked = AtomicBool::new(false);
-    coordinate(run, incarnation, store, &mut connected, recovered, operators, &stop_asked)
-        .map_err(|error| Failed { error, partitions, stop_asked: stop_asked.load(Ordering::Relaxed) })
+    coordinate(run, incarnation, store, &mut connected, recovered, operators, &stop_asked).map_err(|error| {
+        let stop_asked = stop_asked.load(Ordering::Relaxed);
+        // Where another incarnation follows, its fence does the same.
+        if stop_asked || matches!(error.kind, ErrorKind::Permanent | ErrorKind::Refused) {
+            connected.decisions.abandon();
+        }
+        Failed { error, partitions, stop_asked }
+    })
 }
 
 fn coordinate(

@@ -1,0 +1,14 @@
+//! What every case stands on: a broker, topics and records of its own, weir as a child process, and a model.
+
+pub mod broker;
+pub mod cluster;
+pub mod guests;
+pub mod job;
+pub mod load;
+pub mod model;
+pub mod murmur2;
+pub mod names;
+pub mod own_broker;
+pub mod record;
+pub mod waiting;
+pub mod weir;
