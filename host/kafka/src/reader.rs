@@ -63,21 +63,25 @@ impl KafkaReader {
     /// Fills `fetched`, which is used up: what is there at once, or else the first within `wait` and what is there
     /// then. The native call waits for a full array, hence the two steps.
     fn fetch(&mut self, rows_max: usize, wait: Duration) {
-        self.fetched.resize(rows_max, ptr::null_mut());
+        // The array is not cleared for each fetch: on a trickle of records that would cost more than the fetch.
+        self.fetched.clear();
+        self.fetched.reserve(rows_max);
         self.taken = 0;
         let (queue, messages) = (self.queue, self.fetched.as_mut_ptr());
-        // SAFETY: the queue is alive, the array has `rows_max` entries; the call fills from the front.
-        let count = unsafe {
+        // SAFETY: the queue is alive, the array has room for `rows_max` entries; the call fills from the front and
+        // says how many it wrote.
+        unsafe {
             let mut count = native::rd_kafka_consume_batch_queue(queue, 0, messages, rows_max);
             if count == 0 {
                 count = native::rd_kafka_consume_batch_queue(queue, milliseconds(wait), messages, 1);
                 if count == 1 && rows_max > 1 {
-                    count += native::rd_kafka_consume_batch_queue(queue, 0, messages.add(1), rows_max - 1);
+                    // An error here must not take away the message that is already there.
+                    count +=
+                        native::rd_kafka_consume_batch_queue(queue, 0, messages.add(1), rows_max - 1).max(0);
                 }
             }
-            count
-        };
-        self.fetched.truncate(usize::try_from(count).unwrap_or(0));
+            self.fetched.set_len(usize::try_from(count).unwrap_or(0));
+        }
     }
 
     /// Appends fetched messages until the batch is full. Returns how many messages were taken.

@@ -396,7 +396,8 @@ impl<'a> Coordinator<'a> {
             found.id.epoch > self.parent.epoch && found.id.incarnation != self.options.incarnation;
         if foreign || overtaken {
             return Err(ConnectorError::fenced(format!(
-                "the consumer group carries decision {found}, which is not ours"
+                "the consumer group carries checkpoint {} of another life: somebody has taken over",
+                found.id
             )));
         }
         Ok(())

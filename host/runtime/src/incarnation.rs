@@ -3,6 +3,7 @@
 use crate::at_most_once;
 use crate::chain::Chain;
 use crate::coordinator::{Coordinator, CoordinatorOptions, Finished, StopRequests};
+use crate::meters::LastCheckpoint;
 use crate::operator_task::{OperatorTask, OperatorTaskOptions};
 use crate::recovery::{Recovered, Recovery};
 use crate::sink_task::SinkTask;
@@ -56,6 +57,8 @@ pub fn run(run: &Run, incarnation: &Incarnation, store: &CheckpointStore) -> Res
         wall_ms: run.clock.wall_ms(),
     };
     let recovered = recovery.run(&mut connected).map_err(undecided)?;
+    let start = LastCheckpoint { epoch: recovered.start.epoch.0, took: Duration::ZERO };
+    run.meters.decided(start, run.meters.records_in.get());
     let partitions: Vec<Partition> = recovered.positions.iter().flat_map(|p| p.keys().cloned()).collect();
     let stop_asked = AtomicBool::new(false);
     coordinate(run, incarnation, store, &mut connected, recovered, operators, &stop_asked).map_err(|error| {

@@ -58,6 +58,9 @@ fn describe_text(text: &str) -> String {
 }
 
 fn wrap(module: &[u8]) -> Result<Vec<u8>, NotAnOperator> {
+    // First of all, because the decoder of metadata trusts the lengths that a module states.
+    wasmtime::Module::validate(&wasmtime::Engine::default(), module)
+        .map_err(|error| NotAnOperator(sentence("is damaged WebAssembly: ", &error)))?;
     let decoded = wit_component::metadata::decode(module)
         .map_err(|error| NotAnOperator(sentence("is damaged WebAssembly: ", &error)))?;
     if decoded.0.is_none() {
@@ -100,6 +103,15 @@ mod tests {
         let mut damaged = plain;
         damaged.extend_from_slice(&[1, 200, 3, 4]);
         assert!(refusal(&damaged).starts_with("is damaged WebAssembly"));
+    }
+
+    #[test]
+    fn a_module_that_is_cut_off_anywhere_is_refused_and_never_a_panic() {
+        let mut module = wat::parse_str("(module (func (export \"f\")) (memory 1))").unwrap();
+        contract::embed_world(&mut module, "mapper").unwrap();
+        for length in 0..module.len() {
+            assert!(to_component(&module[..length]).is_err(), "cut at {length}");
+        }
     }
 
     #[test]

@@ -53,6 +53,13 @@ impl PlanConnectors {
         clusters.0.iter().flat_map(|(name, cluster)| cluster.checks(&self.topics(name))).collect()
     }
 
+    /// A sink that cannot keep the guarantee, where the guarantee is exactly-once.
+    pub fn repeating_sink(&self) -> Option<&str> {
+        let spec = &self.plan.spec;
+        let stdout = spec.sinks.iter().find(|sink| matches!(sink.kind, SinkKind::Stdout { .. }));
+        stdout.filter(|_| spec.guarantee == Guarantee::ExactlyOnce).map(|sink| sink.name.as_str())
+    }
+
     fn topics(&self, name: &str) -> CheckedTopics {
         let mut topics = CheckedTopics::default();
         for source in &self.plan.spec.sources {

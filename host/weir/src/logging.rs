@@ -36,6 +36,9 @@ const WRAP_ON: &str = "\x1b[?7h";
 /// Puts a new status line into the place of the old one; an empty one takes it away.
 pub fn set_status_line(text: &str) {
     let mut line = STATUS_LINE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if line.is_empty() && text.is_empty() {
+        return;
+    }
     let mut terminal = io::stderr().lock();
     *line = if text.is_empty() { String::new() } else { format!("{WRAP_OFF}{text}{WRAP_ON}") };
     // Standard error may be closed; the pipeline goes on.

@@ -132,10 +132,19 @@ impl Checker<'_> {
             }
         }
         for (name, cluster) in &spec.clusters {
-            if cluster.brokers.trim().is_empty() {
-                self.problem(format!("kafka.{name}.brokers"), "expected host:port, several with commas");
+            let fits = |broker: &str| {
+                let (host, port) = broker.trim().rsplit_once(':').unwrap_or_default();
+                !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+            };
+            if let Some(broker) = cluster.brokers.split(',').find(|broker| !fits(broker)) {
+                let found = broker.trim();
+                self.problem(
+                    format!("kafka.{name}.brokers"),
+                    format!("{found:?}: expected host:port, several with commas"),
+                );
             }
         }
+        self.loops();
         self.timeouts();
         let mut topics = BTreeSet::new();
         for source in &spec.sources {
@@ -150,6 +159,21 @@ impl Checker<'_> {
                         );
                     }
                 }
+            }
+        }
+    }
+
+    /// A pipeline that reads what it writes would never end and grow for ever.
+    fn loops(&mut self) {
+        let spec = self.spec;
+        for sink in &spec.sinks {
+            let SinkKind::Kafka { cluster, topic, .. } = &sink.kind else { continue };
+            let reader = spec.sources.iter().find(|source| match &source.kind {
+                SourceKind::Kafka { cluster: read, topics, .. } => read == cluster && topics.contains(topic),
+                _ => false,
+            });
+            if let Some(reader) = reader {
+                self.problem(format!("sink.{}.topic", sink.name), format!("source {} reads topic {topic}: the pipeline would feed on its own output for ever; write to another topic", reader.name));
             }
         }
     }

@@ -172,6 +172,24 @@ fn a_cluster_must_exist_and_have_brokers() {
 }
 
 #[test]
+fn brokers_have_a_host_and_a_port() {
+    for wrong in ["localhost", "localhost:99999", ":9092", "a:1,b"] {
+        refused("kafka.main.brokers", "host:port", |spec| {
+            spec.clusters.entry("main".to_owned()).or_default().brokers = wrong.to_owned();
+        });
+    }
+    let right = |spec: &mut PipelineSpec| {
+        spec.clusters.entry("main".to_owned()).or_default().brokers = "a:1, [::1]:9092".to_owned();
+    };
+    assert!(problems(right).is_empty());
+}
+
+#[test]
+fn a_pipeline_does_not_read_what_it_writes() {
+    refused("sink.out.topic", "source in reads topic in", |spec| spec.sinks[0].kind = sink("in", &[]).kind);
+}
+
+#[test]
 fn a_topic_is_read_once() {
     refused("source.again.topics", "read twice", |spec| {
         spec.sources.push(SourceSpec { name: "again".to_owned(), ..source("in") });

@@ -18,7 +18,8 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let bytes = std::fs::read(&options.component)
         .map_err(|error| Failure::configuration(format!("{shown} cannot be read: {error}")))?;
     let engine = Engine::new(None).map_err(|error| Failure::failed(error.to_string()))?;
-    let prepared = engine.load(&bytes).map_err(|error| Failure::failed(format!("{shown}: {error}")))?;
+    let prepared =
+        engine.load(&bytes).map_err(|error| Failure::configuration(format!("{shown}: {error}")))?;
     print!("{}", describe(&shown.to_string(), &prepared));
     Ok(Exit::Done)
 }

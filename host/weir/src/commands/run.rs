@@ -69,6 +69,11 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
 fn report_checks(connectors: &PlanConnectors) -> Result<(), Failure> {
     let (errors, warnings): (Vec<_>, Vec<_>) =
         connectors.checks().into_iter().partition(|finding| finding.level == Level::Error);
+    if let Some(sink) = connectors.repeating_sink() {
+        tracing::warn!(
+            "sink {sink} is at least once, whatever the guarantee: after a crash it writes some records again"
+        );
+    }
     for warning in warnings {
         tracing::warn!("{}", warning.message);
     }
@@ -77,7 +82,7 @@ fn report_checks(connectors: &PlanConnectors) -> Result<(), Failure> {
         None => Ok(()),
         Some(last) => {
             let details = messages.into_iter().map(|message| format!("weir: error: {message}")).collect();
-            Err(Failure { exit: Exit::Failed, details, message: last })
+            Err(Failure { exit: Exit::Configuration, details, message: last })
         }
     }
 }

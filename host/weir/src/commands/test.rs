@@ -113,7 +113,7 @@ fn load(path: &Path) -> Result<Prepared, Failure> {
     let bytes = std::fs::read(path)
         .map_err(|error| Failure::configuration(format!("{shown} cannot be read: {error}")))?;
     let engine = Engine::new(None).map_err(|error| Failure::failed(error.to_string()))?;
-    engine.load(&bytes).map_err(|error| Failure::failed(format!("{shown}: {error}")))
+    engine.load(&bytes).map_err(|error| Failure::configuration(format!("{shown}: {error}")))
 }
 
 fn config(arguments: &[String]) -> Result<BTreeMap<String, String>, Failure> {

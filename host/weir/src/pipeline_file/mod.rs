@@ -24,7 +24,7 @@ use report::Report;
 use section::Section;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
-use weir_protocol::plan::{PipelineSpec, Problem};
+use weir_protocol::plan::{PipelineSpec, Plan, Problem};
 
 /// A pipeline file that can be read, and what is needed to point into it.
 #[derive(Debug)]
@@ -70,6 +70,14 @@ impl PipelineFile {
         };
         let spec = pipeline::read(Section::top(&tree, &report), directory);
         if !report.is_clean() {
+            // What the graph lacks is told in the same breath, but for keys that have their problem already.
+            let ports = vec![None; spec.operators.len()];
+            for problem in Plan::check(spec, &ports).err().unwrap_or_default() {
+                if !report.mentions(&problem.path) {
+                    let place = tree.place_of(&problem.path).unwrap_or(Place::File(0));
+                    report.problem(place, &problem.path, hide_filled_in(&tree, problem.message));
+                }
+            }
             return (Err(BadPipelineFile { lines: report.lines(&source) }), report);
         }
         let (name, overrides) = (name.to_owned(), overrides.to_vec());
@@ -79,19 +87,21 @@ impl PipelineFile {
     /// Problems with their places.
     pub fn locate(&self, problems: &[Problem]) -> BadPipelineFile {
         let report = Report::default();
-        let filled_in = self.tree.filled_in();
         for problem in problems {
             let place = self.tree.place_of(&problem.path).unwrap_or(Place::File(0));
-            let mut message = problem.message.clone();
-            // What was filled in may be a secret: the message shows what stands in the file.
-            for (text, written) in filled_in.iter().filter(|(text, _)| text.len() >= SECRET_BYTES_MIN) {
-                message = message.replace(text.as_str(), written);
-            }
-            report.problem(place, &problem.path, message);
+            report.problem(place, &problem.path, hide_filled_in(&self.tree, problem.message.clone()));
         }
         let source = SourceText { name: &self.name, text: &self.text, overrides: &self.overrides };
         BadPipelineFile { lines: report.lines(&source) }
     }
+}
+
+/// What was filled in may be a secret: the message shows what stands in the file.
+fn hide_filled_in(tree: &Table, mut message: String) -> String {
+    for (text, written) in tree.filled_in().iter().filter(|(text, _)| text.len() >= SECRET_BYTES_MIN) {
+        message = message.replace(text.as_str(), written);
+    }
+    message
 }
 
 /// A shorter text that was filled in is shown: it would be found in places where it does not belong.

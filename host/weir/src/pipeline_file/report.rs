@@ -45,6 +45,12 @@ impl Report {
         self.problems.borrow().is_empty()
     }
 
+    /// True where a problem was noted in the section of this key: what follows from it would only be noise.
+    pub fn mentions(&self, path: &str) -> bool {
+        let section = |path: &str| path.splitn(3, '.').take(2).map(str::to_owned).collect::<Vec<_>>();
+        self.problems.borrow().iter().any(|problem| section(&problem.path) == section(path))
+    }
+
     /// One line per problem, in the file's order.
     pub fn lines(&self, source: &SourceText<'_>) -> Vec<String> {
         let mut problems = self.problems.borrow().clone();

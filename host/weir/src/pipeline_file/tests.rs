@@ -285,3 +285,14 @@ fn every_known_key_is_described_in_the_manual() {
         report.known_keys().into_iter().filter(|key| !manual.contains(&format!("`{key}`"))).collect();
     assert!(missing.is_empty(), "not in docs/PIPELINE.md: {missing:?}");
 }
+
+#[test]
+fn a_typo_and_a_broken_graph_are_told_in_the_same_breath() {
+    let text = SMALL
+        .replace("name = \"orders\"", "name = \"orders\"\nparalelism = 2")
+        .replace("kind = \"stdout\"\ninput = \"prefix\"", "kind = \"stdout\"\ninput = \"prefx\"");
+    let lines = parse(&text, &[]).unwrap_err();
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[0].contains("did you mean parallelism?"), "{lines:#?}");
+    assert!(lines[1].contains("there is no source or operator \"prefx\""), "{lines:#?}");
+}

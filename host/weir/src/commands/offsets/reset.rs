@@ -27,6 +27,7 @@ pub fn run(mut situation: Situation, target: &TargetOptions, execute: bool) -> R
         println!("nothing was changed; --execute does it");
         return Ok(Exit::Done);
     }
+    situation.refuse_running()?;
     let id = decide(&mut situation, &targets, snapshot.as_ref())?;
     println!("decided: checkpoint {id}; the pipeline goes on from these positions");
     Ok(Exit::Done)

@@ -5,6 +5,7 @@ use crate::connectors::PlanConnectors;
 use crate::failure::Failure;
 use crate::prepared_pipeline::{self, Missing};
 use std::sync::Arc;
+use weir_kafka::Level;
 use weir_protocol::connector::{ConnectorError, ErrorKind, Source};
 use weir_protocol::decision::{DecisionRecord, Metadata, Owner};
 use weir_protocol::epoch::Incarnation;
@@ -44,6 +45,7 @@ pub struct Situation {
     pub incarnation: Incarnation,
     /// The checkpoints.
     pub store: CheckpointStore,
+    connectors: PlanConnectors,
     /// The connectors.
     pub connected: Connected,
     /// What is decided.
@@ -53,6 +55,9 @@ pub struct Situation {
     /// All partitions.
     pub partitions: Vec<Known>,
 }
+
+/// The longest wait for a sign of life.
+const LOOK_AGAIN_MAX: std::time::Duration = std::time::Duration::from_secs(15);
 
 impl Situation {
     /// Reads the file, takes the data directory and asks the decision log.
@@ -68,7 +73,8 @@ impl Situation {
         let store = CheckpointStore::open(&directory, plan.spec.checkpoint.retain)?;
         let incarnation =
             Incarnation::parse(&ulid::Ulid::generate().to_string()).expect("a ULID's text is 26 characters");
-        let connected = PlanConnectors::new(plan.clone(), directory).connect(&incarnation)?;
+        let connectors = PlanConnectors::new(plan.clone(), directory);
+        let connected = connectors.connect(&incarnation)?;
         let mut situation = Situation {
             _data_dir: data_dir,
             plan,
@@ -76,6 +82,7 @@ impl Situation {
             owner,
             incarnation,
             store,
+            connectors,
             connected,
             record: None,
             manifest: None,
@@ -83,6 +90,32 @@ impl Situation {
         };
         situation.ask()?;
         Ok(situation)
+    }
+
+    /// Refuses where somebody uses the group, or decides while we look: a reset is for a stopped pipeline. One that
+    /// is idle meanwhile cannot be seen; it would be fenced, and end as superseded.
+    pub fn refuse_running(&mut self) -> Result<(), Failure> {
+        let errors = self.connectors.checks().into_iter().filter(|finding| finding.level == Level::Error);
+        if let Some(error) = errors.map(|finding| finding.message).next() {
+            return Err(Failure::failed(error));
+        }
+        // A pipeline without a cluster is held back by the lock of its data directory.
+        if self.plan.spec.clusters.is_empty() {
+            return Ok(());
+        }
+        let wait = (self.plan.spec.checkpoint.interval * 2).min(LOOK_AGAIN_MAX);
+        eprintln!("looking for {wait:?} whether the pipeline is running");
+        std::thread::sleep(wait);
+        let wanted: Vec<Partition> = self.partitions.iter().map(|known| known.partition.clone()).collect();
+        let covered = self.connected.decisions.covered(&wanted);
+        let now = named(&self.connected.decisions.look(&covered)?).cloned();
+        match (&now, &self.record) {
+            (Some(now), before) if before.as_ref() != Some(now) => Err(Failure::failed(format!(
+                "the pipeline is running: checkpoint {} was decided just now; stop it first",
+                now.id
+            ))),
+            _ => Ok(()),
+        }
     }
 
     fn ask(&mut self) -> Result<(), Failure> {
