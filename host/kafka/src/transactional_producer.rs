@@ -69,6 +69,11 @@ impl TransactionalProducer {
         settings
             .set("transactional.id", id)
             .set("transaction.timeout.ms", shared.transaction_timeout.as_millis());
+        // librdkafka refuses a client that may wait for an answer for longer than its transaction may last.
+        let socket = settings.0.get("socket.timeout.ms").and_then(|text| text.parse::<u128>().ok());
+        if socket.is_some_and(|socket| socket > shared.transaction_timeout.as_millis()) {
+            settings.set("socket.timeout.ms", shared.transaction_timeout.as_millis());
+        }
         let client = Arc::new(Client::new(Kind::Producer, id, &settings)?);
         let topics = shared.warm(&client, CONNECT_PATIENCE, deadline)?;
         Ok(TransactionalProducer {
