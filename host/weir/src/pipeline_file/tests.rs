@@ -250,7 +250,7 @@ fn an_override_replaces_a_key_or_adds_one() {
 fn a_start_time_can_be_given_in_three_ways() {
     let start = |line: &str| {
         let text = format!(
-            "name = \"a\"\n[kafka.k]\nbrokers = \"b:1\"\n[source.in]\nkind = \"kafka\"\ntopic = \"t\"\n{line}\n"
+            "name = \"a\"\n[kafka.k]\nbrokers = \"b:1\"\n[source.in]\nkind = \"kafka\"\ntopic = \"t\"\n{line}\n[sink.out]\nkind = \"stdout\"\ninput = \"in\"\n"
         );
         parse(&text, &[]).map(|file| match file.spec.sources[0].kind {
             SourceKind::Kafka { start, .. } => start,
