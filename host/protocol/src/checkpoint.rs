@@ -162,7 +162,7 @@ impl Cycle {
         match event {
             Event::Tick { active } => self.tick(now, active),
             Event::Delivered { subtask, epoch } => self.delivered(subtask, epoch),
-            Event::Flushed => self.flushed(now),
+            Event::Flushed => self.flushed(),
             Event::Durable => {
                 assert_eq!(self.phase, Phase::Snapshotting, "C3: durable outside a snapshot");
                 self.failed_snapshots = 0;
@@ -249,7 +249,7 @@ impl Cycle {
         vec![Action::Flush(self.running)]
     }
 
-    fn flushed(&mut self, _now: Duration) -> Vec<Action> {
+    fn flushed(&mut self) -> Vec<Action> {
         assert_eq!(self.phase, Phase::Flushing, "C2: flushed before the last barrier");
         self.phase = Phase::Snapshotting;
         self.active_since = None;

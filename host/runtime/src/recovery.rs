@@ -224,8 +224,9 @@ impl Recovery<'_> {
         covered: &[Partition],
     ) -> Result<Recovered, ConnectorError> {
         let id = CheckpointId { epoch: restored.epoch, incarnation: self.incarnation.clone() };
+        let (parent, positions) = (restored.parent.clone(), &restored.positions);
         let manifest =
-            self.manifest(id.clone(), restored.parent.clone(), &restored.positions, vec![], restored.now_ms);
+            manifest_of(self.plan, self.operators, id.clone(), parent, positions, vec![], restored.now_ms);
         let hash = self.store.store(&manifest).map_err(|error| {
             ConnectorError::transient(format!("checkpoint {id} cannot be stored: {error}"))
         })?;
@@ -240,18 +241,6 @@ impl Recovery<'_> {
         self.store.delete_old(&id).map_err(|error| cannot("old checkpoints cannot be deleted", error))?;
         connected.decisions.retire(id.epoch)?;
         Ok(Recovered { start: id, positions: restored.positions, now_ms: restored.now_ms })
-    }
-
-    /// A manifest of this pipeline as it runs.
-    pub fn manifest(
-        &self,
-        id: CheckpointId,
-        parent: Option<CheckpointId>,
-        positions: &[Positions],
-        prepared: Vec<PreparedHandle>,
-        now_ms: i64,
-    ) -> Manifest {
-        manifest_of(self.plan, self.operators, id, parent, positions, prepared, now_ms)
     }
 }
 

@@ -10,7 +10,7 @@ use crossbeam_channel::Receiver;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use weir_protocol::connector::{ConnectorError, ErrorKind};
+use weir_protocol::connector::ConnectorError;
 use weir_protocol::decision::{DecisionRecord, Owner};
 use weir_protocol::epoch::Incarnation;
 use weir_protocol::plan::Plan;
@@ -114,9 +114,4 @@ fn superseded(run: &Run, ours: &[Incarnation], partitions: &[Partition]) -> Opti
     let committed = log.look(&covered).ok()?;
     let record = named(&committed)?;
     (!ours.contains(&record.id.incarnation)).then(|| record.clone())
-}
-
-/// The exit that an error asks for.
-pub fn needs_a_person(error: &ConnectorError) -> bool {
-    error.kind == ErrorKind::Refused
 }
