@@ -1,9 +1,9 @@
 //! The contract's Rust bindings, generated from `wit/` at compile time. Nothing here is written by hand.
 //!
-//! Both worlds are generated; which of them a guest exports is decided by the export macro that its crate expands.
+//! All worlds are generated; which of them a guest exports is decided by the export macro that its crate expands.
 #![allow(missing_docs, unsafe_op_in_unsafe_fn, clippy::all)]
 
-/// The world `processor`, and the shapes shared by both worlds.
+/// The world `processor`, and the shapes shared by all worlds.
 pub mod processor {
     wit_bindgen::generate!({
         path: "../wit",
@@ -34,6 +34,25 @@ pub mod mapper {
     });
 }
 
+/// What `migrating-processor` has and `processor` has not. A guest that exports both is a `migrating-processor`.
+pub mod migrator {
+    wit_bindgen::generate!({
+        path: "../wit",
+        inline: "package weir:sdk; world migrator { export weir:operator/migration@0.1.0; }",
+        world: "weir:sdk/migrator",
+        pub_export_macro: true,
+        export_macro_name: "export_migrator",
+        default_bindings_module: "weir_sdk::bindings::migrator",
+        runtime_path: "::weir_sdk::bindings::wit_bindgen::rt",
+        with: {
+            "weir:operator/types@0.1.0": crate::bindings::processor::weir::operator::types,
+        },
+    });
+}
+
+pub use migrator::exports::weir::operator::migration;
 pub use processor::exports::weir::operator::processing;
-pub use processor::weir::operator::{config, log, metrics, types};
+pub use processor::weir::operator::{
+    config, list_state, log, map_state, metrics, timers, types, value_state,
+};
 pub use wit_bindgen;

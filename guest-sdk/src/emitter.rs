@@ -1,4 +1,4 @@
-//! Collects what `map!` and `router!` emit, column by column, in place.
+//! Collects what `map!`, `router!` and `keyed!` emit, column by column, in place.
 //!
 //! A column stays absent until the first record sets it; only then are the records before it given their entries,
 //! copied from their source rows. So an operator pays for the columns it changes.
@@ -28,6 +28,8 @@ pub struct Emitter<'a> {
     row_start: usize,
     /// Why the current row is refused.
     refusal: Option<String>,
+    /// Why the whole call fails.
+    fault: Option<&'static str>,
     rows: SourceRows,
     keys: ColumnBuilder,
     values: ColumnBuilder,
@@ -47,6 +49,7 @@ impl<'a> Emitter<'a> {
             row: 0,
             row_start: 0,
             refusal: None,
+            fault: None,
             rows: SourceRows::default(),
             keys: ColumnBuilder::default(),
             values: ColumnBuilder::default(),
@@ -106,12 +109,13 @@ impl<'a> Emitter<'a> {
         self.row_start = self.rows.count();
     }
 
+    /// Ends the current row, and tells why it is refused, if it is.
     #[inline]
-    pub(crate) fn end_row(&mut self, answer: Result<(), String>) {
-        if let Some(reason) = self.refusal.take().or(answer.err()) {
-            self.take_back();
-            self.rejections.push(Rejection::new(self.row, reason));
-        }
+    pub(crate) fn end_row(&mut self, answer: Result<(), String>) -> Option<&str> {
+        let reason = self.refusal.take().or(answer.err())?;
+        self.take_back();
+        self.rejections.push(Rejection::new(self.row, reason));
+        self.rejections.last().map(|rejection| rejection.reason.as_str())
     }
 
     /// Removes the current row's records.
@@ -132,8 +136,8 @@ impl<'a> Emitter<'a> {
         if self.keys.is_present() && self.keys.entries() == record {
             self.keys.inherit(&self.batch.keys, self.row);
         }
-        if self.values.is_present() && self.values.entries() == record {
-            self.values.inherit(&self.batch.values, self.row);
+        if !self.values.is_present() || self.values.entries() == record {
+            self.inherit_value();
         }
         if self.headers.is_present() && self.headers.entries() == record {
             // The author wrote headers to the unfinished entry, which starts as a copy of the source row's.
@@ -151,13 +155,26 @@ impl<'a> Emitter<'a> {
         self.rows.push(self.row);
     }
 
+    #[inline]
+    fn inherit_value(&mut self) {
+        if self.batch.values.is_absent() {
+            self.fault = Some("a record that is emitted for a timer needs a value, for a timer has none");
+        } else if self.values.is_present() {
+            self.values.inherit(&self.batch.values, self.row);
+        }
+    }
+
     fn push_timestamp_of(&mut self, row: usize) {
         let timestamp = read_i64(&self.batch.timestamps, row).unwrap_or_default();
         self.timestamps.extend_from_slice(&timestamp.to_le_bytes());
     }
 
-    pub(crate) fn finish(self) -> Output {
-        Output {
+    /// The output of the call, or why the call fails.
+    pub(crate) fn finish(self) -> Result<Output, String> {
+        if let Some(fault) = self.fault {
+            return Err(fault.to_string());
+        }
+        Ok(Output {
             count: self.rows.count() as u32,
             rows: self.rows.finish(self.batch.count as usize),
             ports: self.ports,
@@ -166,7 +183,7 @@ impl<'a> Emitter<'a> {
             values: self.values.finish(),
             headers: self.headers.finish(),
             rejections: self.rejections,
-        }
+        })
     }
 }
 

@@ -61,6 +61,8 @@ extern crate self as weir_sdk;
 mod answer;
 #[doc(hidden)]
 pub mod bindings;
+mod call;
+mod codec;
 mod column;
 mod column_builder;
 mod config;
@@ -76,6 +78,9 @@ mod imports;
 mod imports;
 #[doc(hidden)]
 pub mod instance;
+#[doc(hidden)]
+pub mod keyed;
+mod keyed_macro;
 pub mod log;
 mod macros;
 #[doc(hidden)]
@@ -88,21 +93,37 @@ pub mod map_json;
 #[doc(hidden)]
 pub mod map_values;
 pub mod metrics;
+#[doc(hidden)]
+pub mod migrate;
 mod operator;
 mod output;
+mod packed;
 mod panic;
 mod record;
 mod source_rows;
+mod state;
+mod subkey;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+mod timer;
 mod value_writer;
 
 pub use answer::{Answer, Keep};
 pub use bindings::types::{Batch, Column, Output, Rejection};
+pub use codec::Codec;
+#[cfg(feature = "json")]
+pub use codec::Json;
 pub use config::config;
-pub use declaration::{ConfigKey, Description, OutputPort, World};
+pub use declaration::{
+    ConfigKey, DEFAULT_INPUTS, DEFAULT_OUTPUTS, Description, OutputPort, StateDeclaration, StateKind,
+    TimerClock, TimerDeclaration, World,
+};
 pub use emitter::{Emission, Emitter};
 pub use headers::Headers;
+pub use migrate::OldEntry;
 pub use operator::Operator;
 pub use record::Record;
+pub use state::{List, Map, Value};
+pub use subkey::{FixedSubkey, Subkey};
+pub use timer::{FiredTimer, Timer};
 pub use value_writer::ValueWriter;

@@ -124,7 +124,10 @@ macro_rules! __operator {
         impl $crate::Operator for ThisOperator {
             const DESCRIPTION: $crate::Description = $crate::Description {
                 world: $crate::World::$world,
+                inputs: $crate::DEFAULT_INPUTS,
                 outputs: $crate::__output_ports! $ports,
+                states: &[],
+                timers: &[],
                 config: $crate::__config_keys! $config,
             };
 

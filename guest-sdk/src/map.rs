@@ -31,5 +31,5 @@ where
         let answer = function(settings, record, &mut emitter).into_result();
         emitter.end_row(answer);
     }
-    Ok(emitter.finish())
+    emitter.finish()
 }

@@ -1,6 +1,7 @@
 //! What every operator is underneath the macros, and how it answers the host's calls.
 
 use crate::bindings::mapper::exports::weir::operator::mapping;
+use crate::bindings::migration::{self, Entries, Migrated};
 use crate::bindings::processing;
 use crate::bindings::types::{Batch, Output};
 use crate::declaration::Description;
@@ -16,6 +17,16 @@ pub trait Operator {
 
     /// Handles one batch.
     fn process(batch: &Batch) -> Result<Output, String>;
+
+    /// Handles timers of one declaration that have fired.
+    fn on_timers(timer: &str, _fired: &Batch) -> Result<Output, String> {
+        Err(format!("this operator declares no timers, and was called for \"{timer}\""))
+    }
+
+    /// Rewrites a page of a state's older version.
+    fn migrate(state: &str, from_version: u32, _page: &Entries) -> Result<Migrated, String> {
+        Err(format!("this operator cannot read version {from_version} of the state \"{state}\""))
+    }
 }
 
 impl<T: Operator> mapping::Guest for T {
@@ -38,7 +49,14 @@ impl<T: Operator> processing::Guest for T {
         T::process(&input)
     }
 
-    fn on_timers(timer: String, _fired: Batch) -> Result<Output, String> {
-        Err(format!("this operator declares no timers, and was called for \"{timer}\""))
+    fn on_timers(timer: String, fired: Batch) -> Result<Output, String> {
+        T::on_timers(&timer, &fired)
+    }
+}
+
+impl<T: Operator> migration::Guest for T {
+    fn migrate(state: String, from_version: u32, page: Entries) -> Result<Migrated, String> {
+        panic::report_to_log();
+        T::migrate(&state, from_version, &page)
     }
 }

@@ -30,6 +30,19 @@ impl<'a> Record<'a> {
         read_i64(&self.batch.timestamps, self.row).unwrap_or_default()
     }
 
+    /// The watermark of the call, in milliseconds since 1970-01-01T00:00:00Z: no record older than this is expected.
+    /// `i64::MIN` before the first one.
+    #[inline]
+    pub fn watermark(&self) -> i64 {
+        self.batch.watermark
+    }
+
+    /// Processing time of the call, in milliseconds since 1970-01-01T00:00:00Z. It never goes down.
+    #[inline]
+    pub fn now(&self) -> i64 {
+        self.batch.now
+    }
+
     /// The headers, in order.
     pub fn headers(&self) -> Headers<'a> {
         Headers::of(entry(&self.batch.headers, self.row).unwrap_or_default())

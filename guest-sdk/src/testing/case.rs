@@ -1,12 +1,10 @@
-//! A test case: configuration and records in, an outcome out.
+//! A test case: configuration and one batch of records in, an outcome out.
 
 use std::collections::BTreeMap;
 
-use super::outcome::{self, Outcome};
+use super::outcome::Outcome;
 use super::sample::SampleRecord;
-use super::{check, columns};
-use crate::declaration::{Description, World};
-use crate::imports;
+use super::subtask::Subtask;
 use crate::operator::Operator;
 
 /// What an operator is run with.
@@ -30,7 +28,7 @@ impl Case {
         self
     }
 
-    /// Adds a record. All records of a case are one batch.
+    /// Adds a record. All records of a case are one batch; for more of them there is [`Subtask`].
     pub fn record(mut self, record: SampleRecord) -> Self {
         self.records.push(record);
         self
@@ -51,51 +49,8 @@ impl Case {
     /// Opens a fresh instance and gives it the records, if there are any. An `Err` is what the host would report:
     /// a configuration that the operator does not take, a failed `open`, a failed call, or a malformed output.
     pub fn run<T: Operator>(&self) -> Result<Outcome, String> {
-        let config = checked_config(&T::DESCRIPTION, &self.config)?;
-        let before = imports::replace_host(imports::Host { config, ..imports::Host::default() });
-        let answer = self.call::<T>();
-        let host = imports::replace_host(before);
-        let outcome = answer?;
-        Ok(Outcome { logs: host.logs, counters: host.counters, gauges: host.gauges, ..outcome })
+        let mut subtask = Subtask::<T>::open(&self.config)?;
+        subtask.set_clocks(self.now, self.watermark);
+        subtask.send(0, &self.records)
     }
-
-    fn call<T: Operator>(&self) -> Result<Outcome, String> {
-        T::open()?;
-        if self.records.is_empty() {
-            return Ok(Outcome::default());
-        }
-        let batch = columns::batch(&self.records, self.now, self.watermark);
-        let outputs = T::DESCRIPTION.outputs;
-        let output = T::process(&batch)?;
-        check::check(&batch, &output, outputs)?;
-        let rejections = output.rejections.iter();
-        Ok(Outcome {
-            emitted: outcome::emitted(&batch, &output, outputs),
-            rejections: rejections
-                .map(|rejection| (rejection.row as usize, rejection.reason.clone()))
-                .collect(),
-            ..Outcome::default()
-        })
-    }
-}
-
-/// The given keys and the defaults of the others. A mapper declares nothing, so nothing of it is checked.
-fn checked_config(
-    description: &Description,
-    given: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>, String> {
-    let mut config = given.clone();
-    if description.world == World::Mapper {
-        return Ok(config);
-    }
-    if let Some(name) = given.keys().find(|name| description.config.iter().all(|key| key.name != **name)) {
-        return Err(format!("the operator has no configuration key \"{name}\""));
-    }
-    for key in description.config {
-        if key.required && !given.contains_key(key.name) {
-            return Err(format!("the configuration key \"{}\" is required", key.name));
-        }
-        config.entry(key.name.to_string()).or_insert_with(|| key.default.to_string());
-    }
-    Ok(config)
 }

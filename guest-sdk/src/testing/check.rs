@@ -14,6 +14,9 @@ pub fn check(batch: &Batch, output: &Output, outputs: &[OutputPort]) -> Result<(
     check_column("keys", &output.keys, count)?;
     check_column("values", &output.values, count)?;
     check_column("headers", &output.headers, count)?;
+    if count != 0 && batch.values.is_absent() && output.values.is_absent() {
+        return Err("values: absent, and the source rows are timers, which have none".to_string());
+    }
     if output.rows.is_empty() && count != 0 && count != inputs {
         return Err(format!("count is {count} without rows, and the batch has {inputs} rows"));
     }

@@ -1,14 +1,17 @@
 //! Between sample records and the contract's columns.
 
+use std::collections::BTreeMap;
+
 use super::sample::SampleRecord;
+use super::store::Key;
 use crate::bindings::types::{Batch, Column};
 use crate::column_builder::ColumnBuilder;
 use crate::headers;
 
-/// A batch of the given records, laid out as the host lays it out.
-pub(super) fn batch(records: &[SampleRecord], now: i64, watermark: i64) -> Batch {
+/// A batch of the given records, laid out as the host lays it out, without slots.
+pub(super) fn batch(port: usize, records: &[SampleRecord], now: i64, watermark: i64) -> Batch {
     Batch {
-        port: 0,
+        port: port as u32,
         count: records.len() as u32,
         now,
         watermark,
@@ -24,7 +27,40 @@ pub(super) fn batch(records: &[SampleRecord], now: i64, watermark: i64) -> Batch
     }
 }
 
-fn column(entries: impl Iterator<Item = Option<Vec<u8>>>) -> Column {
+/// A batch of timers, each a time and a key, without slots.
+pub(super) fn fired(timers: &[(i64, Key)], now: i64, watermark: i64) -> Batch {
+    Batch {
+        port: 0,
+        count: timers.len() as u32,
+        now,
+        watermark,
+        timestamps: timers.iter().flat_map(|(time, _)| time.to_le_bytes()).collect(),
+        keys: column(timers.iter().map(|(_, key)| key.clone())),
+        values: Column::default(),
+        headers: Column::default(),
+        slot_count: 0,
+        slots: Vec::new(),
+    }
+}
+
+/// Numbers the keys of a batch in order of first appearance, and returns them by slot.
+pub(super) fn number_keys(batch: &mut Batch) -> Vec<Key> {
+    let mut numbers = BTreeMap::new();
+    let mut keys = Vec::new();
+    batch.slots.clear();
+    for row in 0..batch.count as usize {
+        let key = batch.keys.get(row).map(<[u8]>::to_vec);
+        let slot = *numbers.entry(key.clone()).or_insert_with(|| {
+            keys.push(key);
+            keys.len() as u32 - 1
+        });
+        batch.slots.extend_from_slice(&slot.to_le_bytes());
+    }
+    batch.slot_count = keys.len() as u32;
+    keys
+}
+
+pub(super) fn column(entries: impl Iterator<Item = Option<Vec<u8>>>) -> Column {
     let mut builder = ColumnBuilder::with_capacity(0, 0);
     for entry in entries {
         match entry {

@@ -29,7 +29,7 @@ pub struct Outcome {
 pub struct Emitted {
     /// The name of the output port.
     pub port: &'static str,
-    /// Number of the input row it comes from.
+    /// Number of the input row, or of the fired timer in its call, that it comes from.
     pub source_row: usize,
     /// The record, with everything that it inherits.
     pub record: SampleRecord,
@@ -44,6 +44,20 @@ impl Outcome {
     /// The values emitted to one port, as text, in order.
     pub fn values_to(&self, port: &str) -> Vec<String> {
         self.emitted.iter().filter(|emitted| emitted.port == port).map(Emitted::value_text).collect()
+    }
+}
+
+impl Outcome {
+    /// The same, followed by what came of a later call.
+    pub(super) fn followed_by(mut self, later: Outcome) -> Self {
+        self.emitted.extend(later.emitted);
+        self.rejections.extend(later.rejections);
+        self.logs.extend(later.logs);
+        for (name, delta) in later.counters {
+            *self.counters.entry(name).or_default() += delta;
+        }
+        self.gauges.extend(later.gauges);
+        self
     }
 }
 

@@ -55,6 +55,10 @@ impl FilesSource {
 }
 
 impl Source for FilesSource {
+    fn is_finite(&self) -> bool {
+        true
+    }
+
     fn partitions(&mut self) -> Result<Vec<Partition>, ConnectorError> {
         let (mut seen, mut partitions) = (BTreeSet::new(), Vec::new());
         for pattern in &self.options.paths {

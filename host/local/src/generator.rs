@@ -112,6 +112,10 @@ impl GeneratorOptions {
 }
 
 impl Source for Generator {
+    fn is_finite(&self) -> bool {
+        self.options.count.is_some()
+    }
+
     fn partitions(&mut self) -> Result<Vec<Partition>, ConnectorError> {
         if self.options.partitions == 0 || i32::try_from(self.options.partitions).is_err() {
             let name = &self.options.name;

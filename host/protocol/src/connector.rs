@@ -9,6 +9,7 @@ use crate::epoch::Epoch;
 use crate::manifest::PreparedHandle;
 use crate::output::Output;
 use crate::position::{Partition, Positions};
+use crate::slots::Slots;
 use std::time::Duration;
 
 /// Why a connector could not do what it was asked, and what that means for the pipeline.
@@ -93,6 +94,11 @@ pub enum StartPolicy {
 
 /// One source of the plan, as the coordinator sees it.
 pub trait Source: Send {
+    /// True where the source ends by itself, for good: nothing is ever added to what it reads.
+    fn is_finite(&self) -> bool {
+        false
+    }
+
     /// All partitions that exist now. Asked at start and again from time to time.
     fn partitions(&mut self) -> Result<Vec<Partition>, ConnectorError>;
 
@@ -256,6 +262,8 @@ pub enum FailureKind {
     Rejection,
     /// The record is larger than a sink can take.
     TooLarge,
+    /// The record has no key, and the operator keeps state per key.
+    NullKey,
 }
 
 impl FailureKind {
@@ -270,6 +278,7 @@ impl FailureKind {
             FailureKind::Error => "error",
             FailureKind::Rejection => "rejection",
             FailureKind::TooLarge => "too_large",
+            FailureKind::NullKey => "null_key",
         }
     }
 }
@@ -298,8 +307,18 @@ pub enum CallError {
 /// One operator's instance on one subtask.
 pub trait Operator: Send {
     /// Handles one batch. On failure nothing has happened, and the next call runs in a fresh instance. The output is
-    /// already checked against the contract.
-    fn call(&mut self, input: &Batch, context: CallContext) -> Result<Output, CallError>;
+    /// already checked against the contract. `slots` numbers the keys of an operator with state or timers, and is empty
+    /// for any other. Writes to state take effect when the caller commits them.
+    fn call(&mut self, input: &Batch, slots: &Slots, context: CallContext) -> Result<Output, CallError>;
+
+    /// Handles timers that have fired, all of one declaration: `fired` has keys and timestamps, no values.
+    fn on_timers(
+        &mut self,
+        timer: &str,
+        fired: &Batch,
+        slots: &Slots,
+        context: CallContext,
+    ) -> Result<Output, CallError>;
 
     /// Makes sure that the next call runs in a fresh instance.
     fn reset(&mut self);

@@ -70,7 +70,9 @@ pub fn push_dead_letter(
 ) {
     let origin = input.origins.of(failed.row);
     let own = if input.headers.is_absent() { &[][..] } else { input.headers.bytes(failed.row) };
-    let (key, value) = (input.keys.get(failed.row), input.values.get(failed.row));
+    // A timer has no value.
+    let value = if input.values.is_absent() { None } else { input.values.get(failed.row) };
+    let key = input.keys.get(failed.row);
     let mut headers = own.to_vec();
     push_error_headers(&mut headers, origin.as_ref(), failed, blamed);
     let size = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers.len();

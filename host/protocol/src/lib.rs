@@ -10,21 +10,27 @@
 //! - [`poison`]: the search for the row at fault in a call that failed
 //! - [`error_policy`] and [`breaker`]: what happens to a row that cannot be handled
 //! - [`connector`]: the seams that sources, sinks, operators and decision logs implement
+//! - [`key_group`], [`slots`], [`state`]: who owns a key, and what an operator keeps for it
+//! - [`watermark`] and [`align`]: how far event time has come, and how barriers of several inputs meet
 //! - [`epoch`], [`position`], [`manifest`], [`decision`]: what a checkpoint is and where it is decided
 //! - [`checkpoint`]: the coordinator's rule, an event in and actions out
 //! - [`transaction`]: the sink transaction, and what each answer of the client means
 //! - [`verdict`]: what recovery may do with what it found
 //! - [`restart`]: when the next incarnation starts
+//! - [`compatibility`]: what a component may do with the state that an earlier one left
 //! - [`plan`]: the pipeline as a checked graph
 //! - [`kill_point`]: the named places at which a test ends the process
 
+pub mod align;
 pub mod batch;
 pub mod breaker;
 pub mod checkpoint;
+pub mod compatibility;
 pub mod connector;
 pub mod decision;
 pub mod epoch;
 pub mod error_policy;
+pub mod key_group;
 pub mod kill_point;
 pub mod manifest;
 pub mod output;
@@ -32,5 +38,8 @@ pub mod plan;
 pub mod poison;
 pub mod position;
 pub mod restart;
+pub mod slots;
+pub mod state;
 pub mod transaction;
 pub mod verdict;
+pub mod watermark;

@@ -4,14 +4,16 @@
 //! bytes. The hash over those bytes goes into the decision record: a manifest that was changed is not the decided one.
 
 use crate::epoch::CheckpointId;
+use crate::key_group::KeyGroups;
 use crate::position::{Partition, Position};
+use crate::state::{StateDeclaration, StatePart, TimerDeclaration};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// The version of the encoding that this build writes. It reads all versions up to it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The first 16 hex digits of the SHA-256 of a manifest's bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,6 +60,38 @@ pub struct SourcePosition {
     pub position: Position,
 }
 
+/// How far event time had come in a partition of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceWatermark {
+    /// The source of the plan.
+    pub source: String,
+    /// The partition.
+    #[serde(flatten)]
+    pub partition: Partition,
+    /// The highest timestamp that counted, in milliseconds.
+    pub highest_ms: i64,
+}
+
+/// The state of one operator: what its component declared, and how its keys are divided.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorState {
+    /// Declared states.
+    pub states: Vec<StateDeclaration>,
+    /// Declared timers.
+    pub timers: Vec<TimerDeclaration>,
+}
+
+/// What keyed operators have left behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyedStates {
+    /// How keys are divided; fixed for the pipeline's life.
+    pub groups: KeyGroups,
+    /// Declarations per operator.
+    pub operators: BTreeMap<String, OperatorState>,
+    /// The files, per operator and subtask.
+    pub parts: Vec<StatePart>,
+}
+
 /// All that epoch N's state depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -80,6 +114,15 @@ pub struct Manifest {
     pub prepared: Vec<PreparedHandle>,
     /// Number of transactional ids in use; recovery fences all of them.
     pub slots: u32,
+    /// How far event time had come, where a source has watermarks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watermarks: Vec<SourceWatermark>,
+    /// Keyed state; none in a pipeline without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyed: Option<KeyedStates>,
+    /// The input has ended and the pipeline was drained: it does not start again by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub finished: bool,
 }
 
 /// Why bytes are not a manifest that this build can use.
@@ -123,7 +166,13 @@ impl Manifest {
             Some(_) => {}
             None => return Err(ManifestError::Damaged("it has no version".to_owned())),
         }
-        serde_json::from_value(value).map_err(damaged)
+        let manifest: Manifest = serde_json::from_value(value).map_err(damaged)?;
+        match &manifest.keyed {
+            Some(keyed) if !keyed.groups.is_sound() => {
+                Err(ManifestError::Damaged(format!("its key groups cannot be: {:?}", keyed.groups)))
+            }
+            _ => Ok(manifest),
+        }
     }
 
     /// Reads stored bytes that must be the decided ones.
@@ -156,6 +205,8 @@ impl Manifest {
 mod tests {
     use super::*;
     use crate::epoch::{Epoch, Incarnation};
+    use crate::key_group::GroupOrder;
+    use crate::state::{StateFile, StateKind, TimerClock};
 
     fn manifest() -> Manifest {
         Manifest {
@@ -175,6 +226,51 @@ mod tests {
             operators: BTreeMap::from([("prefix".to_owned(), "ab12".to_owned())]),
             prepared: vec![],
             slots: 2,
+            watermarks: vec![],
+            keyed: None,
+            finished: false,
+        }
+    }
+
+    /// With everything that version 2 brought.
+    fn full() -> Manifest {
+        let count = StateDeclaration {
+            name: "count".to_owned(),
+            kind: StateKind::Value,
+            version: 2,
+            ttl_seconds: 60,
+        };
+        let flush = TimerDeclaration { name: "flush".to_owned(), clock: TimerClock::EventTime };
+        let file = StateFile {
+            name: "000012.sst".to_owned(),
+            size: 4096,
+            checksum: "xxh3:00112233445566ff".to_owned(),
+        };
+        let part = StatePart {
+            operator: "sum".to_owned(),
+            subtask: 1,
+            ordinal_start: 2880,
+            ordinal_end: 5760,
+            next_list_position: 7,
+            files: vec![file],
+        };
+        let order = GroupOrder::CoPartitioned { partitions: 12 };
+        Manifest {
+            watermarks: vec![SourceWatermark {
+                source: "in".to_owned(),
+                partition: Partition::new("orders", 1),
+                highest_ms: 1_700_000_000_000,
+            }],
+            keyed: Some(KeyedStates {
+                groups: KeyGroups { max_parallelism: 5760, order },
+                operators: BTreeMap::from([(
+                    "sum".to_owned(),
+                    OperatorState { states: vec![count], timers: vec![flush] },
+                )]),
+                parts: vec![part],
+            }),
+            finished: true,
+            ..manifest()
         }
     }
 
@@ -182,14 +278,46 @@ mod tests {
     fn a_manifest_survives_its_encoding() {
         let bytes = manifest().encode();
         assert_eq!(Manifest::decode_decided(&bytes, &manifest().hash()), Ok(manifest()));
+        assert_eq!(Manifest::decode_decided(&full().encode(), &full().hash()), Ok(full()));
     }
 
     #[test]
     fn version_1_is_read_as_it_was_written() {
         // Persisted on users' disks: if this test fails, raise the version instead of changing the text.
         let golden = include_str!("../golden/manifest-v1.json");
-        assert_eq!(Manifest::decode(golden.as_bytes()), Ok(manifest()));
-        assert_eq!(String::from_utf8(manifest().encode()).unwrap(), golden);
+        let expected = Manifest { version: 1, ..manifest() };
+        assert_eq!(Manifest::decode(golden.as_bytes()), Ok(expected.clone()));
+        // Its hash is in a decision record: read and written again it is the same.
+        assert_eq!(String::from_utf8(expected.encode()).unwrap(), golden);
+    }
+
+    #[test]
+    fn version_2_is_read_as_it_was_written() {
+        let golden = include_str!("../golden/manifest-v2.json");
+        assert_eq!(Manifest::decode(golden.as_bytes()), Ok(full()));
+        assert_eq!(String::from_utf8(full().encode()).unwrap(), golden);
+    }
+
+    #[test]
+    fn a_pipeline_without_state_and_watermarks_writes_nothing_of_them() {
+        let text = String::from_utf8(manifest().encode()).unwrap();
+        for absent in ["watermarks", "keyed", "finished"] {
+            assert!(!text.contains(absent), "{text}");
+        }
+    }
+
+    #[test]
+    fn key_groups_that_cannot_be_are_damage() {
+        let text = String::from_utf8(full().encode()).unwrap();
+        for (right, wrong) in [("5760,\n", "0,\n"), ("\"partitions\": 12", "\"partitions\": 7")] {
+            let wrong = text.replacen(right, wrong, 1);
+            assert_ne!(wrong, text);
+            let read = Manifest::decode(wrong.as_bytes());
+            assert!(
+                matches!(&read, Err(ManifestError::Damaged(why)) if why.contains("key groups")),
+                "{read:?}"
+            );
+        }
     }
 
     #[test]
@@ -204,16 +332,17 @@ mod tests {
     #[test]
     fn a_manifest_from_the_future_names_its_version() {
         let text =
-            String::from_utf8(manifest().encode()).unwrap().replace("\"version\": 1", "\"version\": 9");
+            String::from_utf8(manifest().encode()).unwrap().replace("\"version\": 2", "\"version\": 9");
         let read = Manifest::decode_decided(text.as_bytes(), &manifest().hash());
         assert_eq!(read, Err(ManifestError::Future { found: 9 }));
     }
 
     #[test]
     fn every_cut_of_a_manifest_is_refused() {
-        let bytes = manifest().encode();
+        let bytes = full().encode();
         for length in 0..bytes.len() - 1 {
-            assert!(Manifest::decode_decided(&bytes[..length], &manifest().hash()).is_err());
+            assert!(Manifest::decode_decided(&bytes[..length], &full().hash()).is_err());
+            assert!(Manifest::decode(&bytes[..length]).is_err());
         }
     }
 }

@@ -42,6 +42,8 @@ pub struct OutputRules<'a> {
     pub input_rows: usize,
     /// Per output port: does it promise to keep the key? A mapper has one port.
     pub keeps_key: &'a [bool],
+    /// The input rows are timers, which have no values that a record could inherit.
+    pub from_timers: bool,
 }
 
 /// An output that breaks the contract. The call fails as if it had trapped.
@@ -58,7 +60,8 @@ fn bad(column: &'static str, problem: impl Into<String>) -> BadOutput {
     BadOutput { column, problem: problem.into() }
 }
 
-fn check_column(name: &'static str, column: &Column, count: usize) -> Result<(), BadOutput> {
+/// Checks the layout of a column that a guest returned: absent, or `count` entries. The error names it by `name`.
+pub fn check_column(name: &'static str, column: &Column, count: usize) -> Result<(), BadOutput> {
     if column.is_absent() {
         if column.data.is_empty() && column.nulls.is_empty() {
             return Ok(());
@@ -158,6 +161,9 @@ impl Output {
         }
         check_column("keys", &self.keys, count)?;
         check_column("values", &self.values, count)?;
+        if rules.from_timers && count > 0 && self.values.is_absent() {
+            return Err(bad("values", "absent, but the source rows are timers, which have no values"));
+        }
         check_column("headers", &self.headers, count)?;
         for index in 0..self.headers.len() {
             if headers(self.headers.bytes(index)).any(|header| header.is_err()) {
@@ -302,7 +308,7 @@ mod tests {
     }
 
     fn check(output: &Output, rows: usize) -> Result<(), &'static str> {
-        let rules = OutputRules { input_rows: rows, keeps_key: &[false, true] };
+        let rules = OutputRules { input_rows: rows, keeps_key: &[false, true], from_timers: false };
         output.check(rules).map_err(|bad| bad.column)
     }
 
@@ -360,6 +366,27 @@ mod tests {
         assert_eq!(one(&|o| o.rejections = vec![refuse(5)]), Err("rejections"));
         let twice = Output { rejections: vec![refuse(1), refuse(1)], ..Output::default() };
         assert_eq!(check(&twice, 2), Err("rejections"));
+    }
+
+    #[test]
+    fn what_comes_of_a_timer_has_a_value_of_its_own_and_the_timers_key() {
+        let check = |output: &Output| {
+            let rules = OutputRules { input_rows: 2, keeps_key: &[true], from_timers: true };
+            output.check(rules).map_err(|bad| bad.to_string())
+        };
+        let absent = "the operator returned a bad output: values: absent, but the source rows are timers, which have no values";
+        let rows_alone = Output { count: 1, rows: rows(&[1]), ..Output::default() };
+        assert_eq!(check(&rows_alone), Err(absent.into()));
+        assert_eq!(check(&Output::default()), Ok(()));
+        let refusal = Rejection { row: 0, reason: String::new() };
+        assert_eq!(check(&Output { rejections: vec![refusal], ..Output::default() }), Ok(()));
+        let output = Output { values: column(&["a"]), ..rows_alone };
+        assert_eq!(check(&output), Ok(()));
+        let mut fired = input(2);
+        (fired.values, fired.origins) = Default::default();
+        let next = output.apply(fired);
+        assert_eq!((next.keys.bytes(0), next.values.bytes(0)), (b"k".as_slice(), b"a".as_slice()));
+        assert!(next.headers.is_absent() && next.origins.of(0).is_none() && next.timestamp(0) == 1);
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub struct Hint {
 
 /// The manifest that the decision names, as the data directory has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them per start")]
 pub enum FoundManifest {
     /// No decision names one.
     NotNamed,

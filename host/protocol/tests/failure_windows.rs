@@ -35,6 +35,9 @@ fn manifest(epoch: u64) -> Manifest {
         operators: BTreeMap::new(),
         prepared: vec![PreparedHandle { sink: "files".to_owned(), handle: format!("staged-{epoch}") }],
         slots: 2,
+        watermarks: vec![],
+        keyed: None,
+        finished: false,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::subtask::{Command, Report};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
+use weir_protocol::align::Barrier;
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::decision::{Decision, DecisionRecord};
 use weir_protocol::epoch::{CheckpointId, Epoch};
@@ -35,6 +36,7 @@ pub fn run(
     connected.decisions.begin(first)?;
     tell(subtasks, &Command::Open(first));
     let mut decider = Decider { options, epoch: first, positions: options.recovered.positions.clone() };
+    let sources = options.reads_sources.iter().filter(|reads| **reads).count();
     let (mut ended, mut delivered, mut stopping) = (BTreeSet::new(), 0, None);
     loop {
         let mut request = None;
@@ -46,10 +48,12 @@ pub fn run(
                 }
                 Ok(Report::Ended { subtask }) => {
                     ended.insert(subtask);
-                    request = (ended.len() == subtasks.len()).then_some(Finished::Ended);
+                    request = (ended.len() == sources).then_some(Finished::Ended);
                 }
                 Ok(Report::Delivered { .. }) => delivered += 1,
                 Ok(Report::Failed(error)) => return Err(error),
+                // Keyed operators, which alone have state, are refused with this guarantee.
+                Ok(Report::Persisted { .. } | Report::Verified(_)) => {}
                 Err(_) => return Err(ConnectorError::transient("all subtasks are gone")),
             },
             recv(stop.from) -> _ => {
@@ -61,7 +65,10 @@ pub fn run(
             && stopping.is_none()
         {
             stopping = Some(why);
-            tell(subtasks, &Command::Barrier { epoch: first, last: true });
+            let barrier = Command::Barrier(Barrier { epoch: first, last: true });
+            for (subtask, _) in subtasks.iter().zip(&options.reads_sources).filter(|(_, reads)| **reads) {
+                let _ = subtask.send(barrier.clone());
+            }
         }
         if let Some(why) = stopping
             && delivered == subtasks.len()

@@ -1,72 +1,106 @@
-//! The steps of one subtask put together as the plan says: a batch goes from the source to every sink that it
-//! reaches on one thread, by calling one step after the other.
+//! The steps of one subtask put together as the plan says: a batch goes from the source or the exchange to every sink
+//! and exchange that it reaches on one thread, by calling one step after the other.
 
+use crate::exchange::{Element, ExchangeSender};
 use crate::meters::Meters;
-use crate::operator_task::OperatorTask;
+use crate::operator_task::{Handled, Moment, OperatorTask};
+use crate::persist::FrozenPart;
 use crate::sink_task::{Backpressure, SinkTask};
-use crate::source_task::SourceTask;
+use crate::source_task::{SourceTask, Times};
+use crate::timer_rounds::{Firing, TimerRounds};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+use weir_protocol::align::Barrier;
 use weir_protocol::batch::Batch;
 use weir_protocol::connector::{ConnectorError, Polled};
-use weir_protocol::epoch::Epoch;
-use weir_protocol::manifest::PreparedHandle;
+use weir_protocol::manifest::{PreparedHandle, SourceWatermark};
 use weir_protocol::plan::{Downstream, Plan};
 use weir_protocol::position::Positions;
+use weir_protocol::watermark::{Watermark, WatermarkMerge};
 
 /// Emptied batches that are kept for their memory.
 const SPARE_BATCHES_MAX: usize = 4;
 
 /// What a subtask hands over at the barrier.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Snapshot {
     /// Per source of the plan the positions behind the barrier.
     pub positions: Vec<Positions>,
+    /// How far event time had come in them.
+    pub watermarks: Vec<SourceWatermark>,
     /// What its sinks have prepared.
     pub prepared: Vec<PreparedHandle>,
     /// The highest processing time given to operators.
     pub now_ms: i64,
+    /// The state of its keyed operators, to be persisted beside the stream.
+    pub frozen: Vec<FrozenPart>,
+}
+
+/// What a chain is made of: the steps of a stage, each with its index in the plan.
+pub struct ChainParts {
+    /// The stage's subtask.
+    pub subtask: usize,
+    /// Sources.
+    pub sources: Vec<(usize, SourceTask)>,
+    /// Operators, and the ordinals that a keyed one owns.
+    pub operators: Vec<(usize, OperatorTask, Range<u32>)>,
+    /// Sinks.
+    pub sinks: Vec<(usize, SinkTask)>,
+    /// Exchanges that begin here.
+    pub exchanges: Vec<(usize, ExchangeSender)>,
 }
 
 /// All steps of one subtask.
 pub struct Chain {
     plan: Arc<Plan>,
-    sources: Vec<SourceTask>,
-    operators: Vec<OperatorTask>,
-    sinks: Vec<SinkTask>,
+    parts: ChainParts,
     meters: Arc<Meters>,
+    /// Per operator of the plan, over its inputs.
+    merges: Vec<WatermarkMerge>,
+    rounds: TimerRounds,
     spare: Vec<Batch>,
     now_ms: i64,
 }
 
 impl Chain {
-    /// A chain whose tasks are in the order of the plan's specification. `now_ms` is the highest processing time of
-    /// the restored checkpoint.
-    pub fn new(
-        plan: Arc<Plan>,
-        sources: Vec<SourceTask>,
-        operators: Vec<OperatorTask>,
-        sinks: Vec<SinkTask>,
-        meters: Arc<Meters>,
-        now_ms: i64,
-    ) -> Chain {
-        Chain { plan, sources, operators, sinks, meters, spare: Vec::new(), now_ms }
+    /// A chain of a stage's steps. `now_ms` is the highest processing time of the restored checkpoint.
+    pub fn new(plan: Arc<Plan>, parts: ChainParts, meters: Arc<Meters>, now_ms: i64) -> Chain {
+        let merges = plan.inputs.iter().map(|inputs| WatermarkMerge::new(inputs.len())).collect();
+        let rounds = TimerRounds::new(parts.operators.iter().map(|(operator, _, _)| *operator));
+        Chain { plan, parts, meters, merges, rounds, spare: Vec::new(), now_ms }
     }
 
     /// Number of sources.
     pub fn sources(&self) -> usize {
-        self.sources.len()
+        self.parts.sources.len()
     }
 
-    /// True once no source has anything left.
+    /// True once no source has anything left; a chain without sources has nothing of its own.
     pub fn has_ended(&self) -> bool {
-        self.sources.iter().all(SourceTask::has_ended)
+        self.parts.sources.iter().all(|(_, source)| source.has_ended())
     }
 
-    /// Takes one batch from a source without processing it.
-    pub fn poll(&mut self, source: usize, wait: Duration) -> Result<Option<Batch>, ConnectorError> {
+    /// Time goes on. Operators see one that never goes down, whatever the clock does.
+    pub fn now(&mut self, wall_ms: i64) {
+        self.now_ms = self.now_ms.max(wall_ms);
+    }
+
+    fn times(&self, monotonic: Duration) -> Times {
+        Times { now_ms: self.now_ms, monotonic }
+    }
+
+    /// Takes one batch from a source (by its number in this chain) without processing it.
+    pub fn poll(
+        &mut self,
+        source: usize,
+        wait: Duration,
+        monotonic: Duration,
+    ) -> Result<Option<Batch>, ConnectorError> {
         let mut batch = self.spare.pop().unwrap_or_default();
-        let polled = self.sources[source].poll(&mut batch, wait)?;
+        let times = self.times(monotonic);
+        let (polled, skewed) = self.parts.sources[source].1.poll(&mut batch, wait, times)?;
+        self.meters.skewed_timestamps.add(skewed);
         if polled != Polled::Rows || batch.rows == 0 {
             self.recycle(batch);
             return Ok(None);
@@ -76,18 +110,27 @@ impl Chain {
         Ok(Some(batch))
     }
 
-    /// Takes a polled batch to every sink that it reaches. `wall_ms` is the clock, which may jump; operators see a
-    /// time that never goes down.
+    /// Takes a polled batch as far as it goes.
     pub fn process(
         &mut self,
         source: usize,
         batch: Batch,
-        wall_ms: i64,
         backpressure: Backpressure<'_>,
     ) -> Result<(), ConnectorError> {
-        self.now_ms = self.now_ms.max(wall_ms);
+        let (plan, index) = (self.plan.clone(), self.parts.sources[source].0);
+        self.deliver(&plan, batch, &plan.from_source[index], backpressure)
+    }
+
+    /// Takes a batch that came through an exchange as far as it goes.
+    pub fn process_exchanged(
+        &mut self,
+        exchange: usize,
+        batch: Batch,
+        backpressure: Backpressure<'_>,
+    ) -> Result<(), ConnectorError> {
         let plan = self.plan.clone();
-        self.deliver(&plan, batch, &plan.from_source[source], backpressure)
+        let (operator, input) = plan.exchanges[exchange].to;
+        self.consume(&plan, batch, Downstream::Operator(operator, input), backpressure)
     }
 
     fn deliver(
@@ -116,17 +159,42 @@ impl Chain {
     ) -> Result<(), ConnectorError> {
         match consumer {
             Downstream::Sink(sink) => self.write(sink, batch, backpressure),
-            Downstream::Operator(operator) => {
-                let handled = self.operators[operator].handle(batch, self.now_ms)?;
-                if let (Some(letters), Some(sink)) = (handled.dead_letters, plan.dead_letters[operator]) {
-                    self.write(sink, letters, backpressure)?;
-                }
-                for (port, output) in handled.outputs {
-                    self.deliver(plan, output, &plan.from_operator[operator][port], backpressure)?;
-                }
-                Ok(())
+            Downstream::Exchange(exchange) => {
+                let found = self.parts.exchanges.iter_mut().find(|(index, _)| *index == exchange);
+                found.expect("the plan puts an exchange into the stage that it begins in").1.send(batch)
+            }
+            Downstream::Operator(operator, input) => {
+                let moment = self.moment(operator, plan.inputs[operator][input].port);
+                let handled = self.operator(operator).handle(batch, moment)?;
+                self.pass_on(plan, operator, handled, backpressure)
             }
         }
+    }
+
+    fn moment(&self, operator: usize, port: u32) -> Moment {
+        Moment { port, now_ms: self.now_ms, watermark_ms: self.merges[operator].current_ms() }
+    }
+
+    fn operator(&mut self, operator: usize) -> &mut OperatorTask {
+        let found = self.parts.operators.iter_mut().find(|(index, _, _)| *index == operator);
+        &mut found.expect("the plan connects operators of one stage only").1
+    }
+
+    /// What an operator made of rows or timers goes on.
+    fn pass_on(
+        &mut self,
+        plan: &Plan,
+        operator: usize,
+        handled: Handled,
+        backpressure: Backpressure<'_>,
+    ) -> Result<(), ConnectorError> {
+        if let (Some(letters), Some(sink)) = (handled.dead_letters, plan.dead_letters[operator]) {
+            self.write(sink, letters, backpressure)?;
+        }
+        for (port, output) in handled.outputs {
+            self.deliver(plan, output, &plan.from_operator[operator][port], backpressure)?;
+        }
+        Ok(())
     }
 
     fn write(
@@ -137,7 +205,9 @@ impl Chain {
     ) -> Result<(), ConnectorError> {
         self.meters.records_out.add(batch.rows as u64);
         self.meters.bytes_out.add((batch.keys.data.len() + batch.values.data.len()) as u64);
-        if let Some(written) = self.sinks[sink].write(batch, backpressure)? {
+        let found = self.parts.sinks.iter_mut().find(|(index, _)| *index == sink);
+        let task = &mut found.expect("the plan puts a sink into every stage that writes to it").1;
+        if let Some(written) = task.write(batch, backpressure)? {
             self.recycle(written);
         }
         Ok(())
@@ -150,39 +220,166 @@ impl Chain {
         }
     }
 
-    /// The barrier: everything polled so far is in front of it.
-    pub fn barrier(&mut self, epoch: Epoch) -> Result<Snapshot, ConnectorError> {
-        let positions = self.positions();
-        weir_protocol::kill_point::reached("source_noted_positions");
-        let mut prepared = Vec::new();
-        for sink in &mut self.sinks {
-            prepared.extend(sink.prepare(epoch)?);
+    /// Passes on what the sources of this chain say of event time now.
+    pub fn advance_sources(&mut self, monotonic: Duration) {
+        let (plan, times) = (self.plan.clone(), self.times(monotonic));
+        for source in 0..self.parts.sources.len() {
+            if let Some(watermark) = self.parts.sources[source].1.watermark(times) {
+                let index = self.parts.sources[source].0;
+                self.advance(&plan.from_source[index], watermark);
+            }
         }
-        Ok(Snapshot { positions, prepared, now_ms: self.now_ms })
     }
 
-    /// Per source the position of the first record not yet polled.
+    /// What the senders of an exchange say of event time now.
+    pub fn advance_exchanged(&mut self, exchange: usize, watermark: Watermark) {
+        let plan = self.plan.clone();
+        let (operator, input) = plan.exchanges[exchange].to;
+        self.advance(&[Downstream::Operator(operator, input)], watermark);
+    }
+
+    /// A watermark on its way: an operator first fires what it makes due, then passes it on.
+    fn advance(&mut self, consumers: &[Downstream], watermark: Watermark) {
+        for consumer in consumers {
+            match *consumer {
+                Downstream::Sink(_) => {}
+                Downstream::Exchange(exchange) => {
+                    if let Some((_, sender)) = self.parts.exchanges.iter().find(|(index, _)| *index == exchange) {
+                        sender.broadcast(&Element::Watermark(watermark));
+                    }
+                }
+                Downstream::Operator(operator, input) => {
+                    let Some(merged) = self.merges[operator].update(input, watermark) else { continue };
+                    if let Watermark::At(ms) = merged {
+                        self.meters.operators[operator].watermark_ms.set(ms);
+                    }
+                    self.rounds.advance(operator, merged);
+                }
+            }
+        }
+    }
+
+    /// Fires one round of timers, or passes one watermark on, if there is one of either. Returns false where there is
+    /// neither: only then may rows follow.
+    pub fn turn(&mut self, backpressure: Backpressure<'_>) -> Result<bool, ConnectorError> {
+        let plan = self.plan.clone();
+        if let Some(firing) = self.rounds.next() {
+            match firing {
+                Firing::PassOn { operator, watermark } => {
+                    for consumers in &plan.from_operator[operator] {
+                        self.advance(consumers, watermark);
+                    }
+                }
+                Firing::Fire { operator, until_ms } => {
+                    let moment = self.moment(operator, 0);
+                    let Some((_, task, _)) =
+                        self.parts.operators.iter_mut().find(|(index, _, _)| *index == operator)
+                    else {
+                        return Ok(false);
+                    };
+                    if let Some(handled) = self.rounds.fire(task, &plan.shapes[operator], until_ms, moment)? {
+                        self.pass_on(&plan, operator, handled, backpressure)?;
+                    }
+                }
+            }
+            return Ok(true);
+        }
+        self.processing_time(&plan, backpressure)
+    }
+
+    /// One round of timers that go by processing time.
+    fn processing_time(
+        &mut self,
+        plan: &Plan,
+        backpressure: Backpressure<'_>,
+    ) -> Result<bool, ConnectorError> {
+        for index in 0..self.parts.operators.len() {
+            let (operator, task, _) = &mut self.parts.operators[index];
+            let operator = *operator;
+            let moment = Moment {
+                port: 0,
+                now_ms: self.now_ms,
+                watermark_ms: self.merges[operator].current_ms(),
+            };
+            let shape = &plan.shapes[operator];
+            if let Some(handled) = self.rounds.fire_processing_time(task, shape, moment)? {
+                self.pass_on(plan, operator, handled, backpressure)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The barrier: everything polled so far is in front of it.
+    pub fn barrier(&mut self, barrier: Barrier) -> Result<Snapshot, ConnectorError> {
+        let mut snapshot =
+            Snapshot { positions: self.positions(), now_ms: self.now_ms, ..Snapshot::default() };
+        for (index, source) in &self.parts.sources {
+            let name = &self.plan.spec.sources[*index].name;
+            snapshot.watermarks.extend(source.highest().into_iter().map(|(partition, highest_ms)| {
+                SourceWatermark { source: name.clone(), partition, highest_ms }
+            }));
+        }
+        weir_protocol::kill_point::reached("source_noted_positions");
+        for (operator, task, ordinals) in &mut self.parts.operators {
+            let name = self.plan.spec.operators[*operator].name.clone();
+            if let Some(keyed) = task.keyed() {
+                let frozen = keyed.state().freeze(barrier.epoch)?;
+                let (subtask, ordinals) = (self.parts.subtask, ordinals.clone());
+                snapshot.frozen.push(FrozenPart { operator: name, subtask, ordinals, frozen });
+            }
+        }
+        weir_protocol::kill_point::reached("state_frozen");
+        for (_, exchange) in &self.parts.exchanges {
+            exchange.broadcast(&Element::Barrier(barrier));
+        }
+        for (_, sink) in &mut self.parts.sinks {
+            snapshot.prepared.extend(sink.prepare(barrier.epoch)?);
+        }
+        Ok(snapshot)
+    }
+
+    /// Per source of the plan the position of the first record not yet polled; empty where another stage reads it.
     pub fn positions(&self) -> Vec<Positions> {
-        self.sources.iter().map(SourceTask::positions).collect()
+        let mut positions = vec![Positions::new(); self.plan.spec.sources.len()];
+        for (index, source) in &self.parts.sources {
+            positions[*index] = source.positions();
+        }
+        positions
     }
 
     /// The transaction of the epoch is open: held output goes first.
-    pub fn open(&mut self, epoch: Epoch, backpressure: Backpressure<'_>) -> Result<(), ConnectorError> {
-        self.sinks.iter_mut().try_for_each(|sink| sink.open(epoch, backpressure))
+    pub fn open(
+        &mut self,
+        epoch: weir_protocol::epoch::Epoch,
+        backpressure: Backpressure<'_>,
+    ) -> Result<(), ConnectorError> {
+        self.parts.sinks.iter_mut().try_for_each(|(_, sink)| sink.open(epoch, backpressure))
     }
 
-    /// Takes on new partitions of a source.
+    /// Takes on new partitions of a source of the plan.
     pub fn add_partitions(&mut self, source: usize, start: &Positions) -> Result<(), ConnectorError> {
-        self.sources[source].add(start)
+        let found = self.parts.sources.iter_mut().find(|(index, _)| *index == source);
+        found.expect("the coordinator hands partitions to a subtask that reads the source").1.add(start)
     }
 
     /// Bytes held for the next epoch, over all sinks.
     pub fn held_bytes(&self) -> usize {
-        self.sinks.iter().map(SinkTask::held_bytes).sum()
+        self.parts.sinks.iter().map(|(_, sink)| sink.held_bytes()).sum()
     }
 
-    /// Records behind, over all sources, where all of them know.
+    /// Records behind, over all sources, where all of them know; 0 in a chain without sources.
     pub fn lag(&self) -> Option<u64> {
-        self.sources.iter().try_fold(0, |sum, source| Some(sum + source.lag()?))
+        self.parts.sources.iter().try_fold(0, |sum, (_, source)| Some(sum + source.lag()?))
+    }
+
+    /// Milliseconds of processing time until a timer is due; none where none is set.
+    pub fn next_processing_time(&mut self) -> Result<Option<i64>, ConnectorError> {
+        let mut next: Option<i64> = None;
+        for (operator, task, _) in &mut self.parts.operators {
+            let due = TimerRounds::next_processing_time(task, &self.plan.shapes[*operator])?;
+            next = [next, due].into_iter().flatten().min();
+        }
+        Ok(next.map(|at| at.saturating_sub(self.now_ms)))
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! checkpoints/<epoch>-<incarnation>/manifest.json   complete (was `.tmp` until its files were durable)
+//!                                   state/<operator>/<subtask>/   the files of keyed state
 //! LAST_COMMITTED                                    the decision seen last: a hint, never the decision
 //! ```
 
@@ -13,6 +14,7 @@ use weir_protocol::decision::DecisionRecord;
 use weir_protocol::epoch::{CheckpointId, Epoch};
 use weir_protocol::kill_point::reached;
 use weir_protocol::manifest::{Manifest, ManifestError, ManifestHash};
+use weir_protocol::state::StatePart;
 use weir_protocol::verdict::{FoundManifest, Hint};
 
 const MANIFEST: &str = "manifest.json";
@@ -39,17 +41,50 @@ impl CheckpointStore {
         self.directory.join("checkpoints")
     }
 
-    /// Where the manifest of a checkpoint is.
-    pub fn manifest_path(&self, id: &CheckpointId) -> PathBuf {
-        self.checkpoints().join(id.to_string()).join(MANIFEST)
+    /// Where a complete checkpoint is.
+    pub fn path(&self, id: &CheckpointId) -> PathBuf {
+        self.checkpoints().join(id.to_string())
     }
 
-    /// Stores a checkpoint: after this returns it survives a crash, complete.
+    /// Where a checkpoint is made.
+    pub fn temporary(&self, id: &CheckpointId) -> PathBuf {
+        self.checkpoints().join(format!("{id}.tmp"))
+    }
+
+    /// Where the manifest of a checkpoint is.
+    pub fn manifest_path(&self, id: &CheckpointId) -> PathBuf {
+        self.path(id).join(MANIFEST)
+    }
+
+    /// Puts the state of a complete checkpoint into the one that is being made, by hard links.
+    pub fn link_state(&self, from: &CheckpointId, to: &CheckpointId, parts: &[StatePart]) -> io::Result<()> {
+        let (from, to) = (self.path(from), self.temporary(to));
+        for part in parts {
+            let (from, to) = (from.join(part.directory()), to.join(part.directory()));
+            create_dir_all(&to)?;
+            for file in &part.files {
+                std::fs::hard_link(from.join(&file.name), to.join(&file.name))?;
+            }
+            File::open(&to)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// Stores a checkpoint: after this returns it survives a crash, complete. Its state is in [`Self::temporary`]
+    /// already, synced file by file.
     pub fn store(&self, manifest: &Manifest) -> io::Result<ManifestHash> {
         let bytes = manifest.encode();
         let (name, parent) = (manifest.id.to_string(), self.checkpoints());
-        let temporary = parent.join(format!("{name}.tmp"));
+        let temporary = self.temporary(&manifest.id);
         create_dir_all(&temporary)?;
+        for part in manifest.keyed.iter().flat_map(|keyed| &keyed.parts) {
+            for above in temporary.join(part.directory()).ancestors().skip(1) {
+                if above == temporary {
+                    break;
+                }
+                File::open(above)?.sync_all()?;
+            }
+        }
         let mut file = File::create(temporary.join(MANIFEST))?;
         file.write_all(&bytes)?;
         file.sync_all()?;

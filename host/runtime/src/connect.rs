@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use weir_protocol::connector::{ConnectorError, DecisionLog, Operator, Sink, Source};
 use weir_protocol::epoch::Incarnation;
+use weir_protocol::state::{Migrator, SharedState, StateBackend};
 
 /// Everything outside of one incarnation.
 pub struct Connected {
@@ -17,6 +18,8 @@ pub struct Connected {
     pub transaction_timeout: Option<Duration>,
     /// Why recovery cannot do without the manifest, `None` where the decision log holds the whole truth.
     pub needs_manifest: Option<&'static str>,
+    /// Opens keyed state.
+    pub states: Arc<dyn StateBackend>,
 }
 
 /// Makes connectors. Nothing of a failed incarnation is used again, so each one asks anew.
@@ -33,11 +36,15 @@ pub trait OperatorFactory: Send + Sync {
     /// SHA-256 of its bytes, in hex.
     fn digest(&self) -> &str;
 
-    /// Per output port: does it promise to keep the key?
-    fn output_ports(&self) -> usize;
+    /// An operator for one subtask. `state` is what its state functions reach, given where it declares any.
+    fn operator(
+        &self,
+        subtask: usize,
+        state: Option<SharedState>,
+    ) -> Result<Box<dyn Operator>, ConnectorError>;
 
-    /// An operator for one subtask.
-    fn operator(&self, subtask: usize) -> Result<Box<dyn Operator>, ConnectorError>;
+    /// What rewrites state of older versions, where the component can.
+    fn migrator(&self) -> Result<Option<Box<dyn Migrator>>, ConnectorError>;
 }
 
 /// The operators, in the order of the plan's specification.

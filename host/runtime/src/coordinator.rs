@@ -4,7 +4,10 @@ use crate::chain::Snapshot;
 use crate::checkpoint_store::CheckpointStore;
 use crate::clock::Clock;
 use crate::connect::Connected;
+use crate::keyed_start;
 use crate::meters::{LastCheckpoint, Meters};
+use crate::persist::{FrozenPart, Job, Persisted};
+use crate::placement::Placement;
 use crate::recovery::{Recovered, decision_offsets, handles_of, manifest_of};
 use crate::subtask::{Command, Report};
 use crossbeam_channel::{Receiver, Sender};
@@ -13,13 +16,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use weir_protocol::checkpoint::{Action, Cycle, CycleOptions, Event, doubt};
-use weir_protocol::connector::{ConnectorError, StartPolicy};
+use weir_protocol::align::Barrier;
+use weir_protocol::connector::{ConnectorError, ErrorKind, StartPolicy};
 use weir_protocol::decision::{Decision, DecisionRecord, Owner};
 use weir_protocol::epoch::{CheckpointId, Epoch, Incarnation};
 use weir_protocol::kill_point::reached;
-use weir_protocol::manifest::{Manifest, ManifestHash, PreparedHandle};
+use weir_protocol::manifest::{KeyedStates, Manifest, ManifestHash, PreparedHandle};
 use weir_protocol::plan::Plan;
 use weir_protocol::position::{Partition, Positions};
+use weir_protocol::state::StatePart;
 use weir_protocol::verdict::named;
 
 /// How often the decision is read again, to notice that somebody else writes to our group.
@@ -60,10 +65,32 @@ pub struct CoordinatorOptions {
     pub recovered: Recovered,
     /// True: partitions that appear later are not read.
     pub until_end: bool,
+    /// When all sources have ended, event time has too.
+    pub drains: bool,
+    /// Per task: does it read sources?
+    pub reads_sources: Vec<bool>,
+    /// Which task reads a partition.
+    pub placement: Placement,
+    /// Takes work that goes on beside the stream; its results come back as reports.
+    pub jobs: Sender<Job>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Counters.
     pub meters: Arc<Meters>,
+}
+
+/// The state of the checkpoint that is being made.
+#[derive(Default)]
+struct StateSnapshot {
+    /// Jobs under way.
+    outstanding: usize,
+    /// Parts that are on disk.
+    parts: Vec<StatePart>,
+    /// Parts that could not be put there.
+    failed: Vec<FrozenPart>,
+    failure: Option<String>,
+    /// The rule has asked for the manifest.
+    wanted: Option<Epoch>,
 }
 
 /// The coordinator of one incarnation.
@@ -75,6 +102,11 @@ pub struct Coordinator<'a> {
     cycle: Cycle,
     parent: CheckpointId,
     snapshots: Vec<Snapshot>,
+    state: StateSnapshot,
+    /// The files that this incarnation was restored from are still being read whole.
+    verifying: bool,
+    /// A decision that waits for that.
+    waiting_to_decide: Option<Epoch>,
     /// The checkpoint that is being made: its manifest and hash, once durable.
     made: Option<(Manifest, ManifestHash)>,
     known: Vec<BTreeSet<Partition>>,
@@ -84,6 +116,8 @@ pub struct Coordinator<'a> {
     ended: BTreeSet<usize>,
     barrier_at: Duration,
     records_at_barrier: u64,
+    activity_at_barrier: u64,
+    last: bool,
     began: Duration,
     looked: Duration,
     discovered: Duration,
@@ -108,7 +142,12 @@ impl<'a> Coordinator<'a> {
         let known = options.recovered.positions.iter().map(|p| p.keys().cloned().collect()).collect();
         Coordinator {
             parent: options.recovered.start.clone(),
-            snapshots: vec![Snapshot::default(); subtasks.len()],
+            snapshots: subtasks.iter().map(|_| Snapshot::default()).collect(),
+            state: StateSnapshot::default(),
+            verifying: false,
+            waiting_to_decide: None,
+            activity_at_barrier: options.meters.activity(),
+            last: false,
             made: None,
             known,
             pending: Vec::new(),
@@ -130,8 +169,21 @@ impl<'a> Coordinator<'a> {
 
     /// Opens the first epoch, for the subtasks too.
     pub fn open(&mut self) -> Result<(), ConnectorError> {
+        if let Some(keyed) = &self.options.recovered.keyed
+            && let Some(checkpoint) = &keyed.checkpoint
+            && !keyed.states.parts.is_empty()
+        {
+            self.verifying = true;
+            let (backend, checkpoint) = (self.connected.states.clone(), checkpoint.clone());
+            self.give(Job::Verify { backend, checkpoint, parts: keyed.states.parts.clone() });
+        }
         let epoch = self.cycle.running();
         self.begin(epoch)
+    }
+
+    fn give(&self, job: Job) {
+        // Whoever runs jobs lives as long as the incarnation.
+        let _ = self.options.jobs.send(job);
     }
 
     /// Runs until a graceful end or an error.
@@ -169,20 +221,40 @@ impl<'a> Coordinator<'a> {
     /// One turn without a report: time passes.
     pub fn tick(&mut self) -> Result<Option<Finished>, ConnectorError> {
         self.look_and_discover()?;
-        let active = self.options.meters.records_in.get() != self.records_at_barrier;
+        if !self.verifying
+            && let Some(epoch) = self.waiting_to_decide.take()
+            && let Some(event) = self.carry_out(Action::Decide(epoch))?
+            && let Some(finished) = self.step(event)?
+        {
+            return Ok(Some(finished));
+        }
+        let active = self.options.meters.activity() != self.activity_at_barrier;
         self.step(Event::Tick { active })
     }
 
     /// Turns a subtask's report into an event.
     pub fn reported(&mut self, report: Report) -> Option<Event> {
         match report {
-            Report::Delivered { subtask, epoch, snapshot } => {
+            Report::Delivered { subtask, epoch, mut snapshot } => {
+                for part in snapshot.frozen.drain(..) {
+                    self.persist(epoch, part);
+                }
                 self.snapshots[subtask] = snapshot;
                 Some(Event::Delivered { subtask, epoch })
             }
+            Report::Persisted { epoch, result } => self.persisted(epoch, result),
+            Report::Verified(None) => {
+                self.verifying = false;
+                None
+            }
+            Report::Verified(Some(damage)) => Some(Event::Failed(ConnectorError::refused(format!(
+                "checkpoint {}, from which this run was restored, is damaged: {damage}; nothing that depends on it was decided; bring the file back, or start from a savepoint (weir run --from-savepoint)",
+                self.options.recovered.start
+            )))),
             Report::Ended { subtask } => {
                 self.ended.insert(subtask);
-                (self.ended.len() == self.subtasks.len()).then_some(Event::Stop)
+                let sources = self.options.reads_sources.iter().filter(|reads| **reads).count();
+                (self.ended.len() == sources).then_some(Event::Stop)
             }
             Report::Failed(error) => Some(Event::Failed(error)),
             Report::Fetched { subtask, .. } => {
@@ -191,6 +263,38 @@ impl<'a> Coordinator<'a> {
                 Some(Event::Failed(ConnectorError::permanent(message)))
             }
         }
+    }
+
+    fn persist(&mut self, epoch: Epoch, part: FrozenPart) {
+        self.state.outstanding += 1;
+        let checkpoint = self.store.temporary(&self.id(epoch));
+        self.give(Job::Persist { epoch, part, checkpoint });
+    }
+
+    fn id(&self, epoch: Epoch) -> CheckpointId {
+        CheckpointId { epoch, incarnation: self.options.incarnation.clone() }
+    }
+
+    fn persisted(&mut self, epoch: Epoch, result: Persisted) -> Option<Event> {
+        self.state.outstanding -= 1;
+        match result {
+            Persisted::Done(part, new_bytes) => {
+                self.options.meters.state_bytes_written.add(new_bytes);
+                self.state.parts.push(part);
+            }
+            Persisted::Failed(part, error) => {
+                tracing::warn!(%epoch, operator = part.operator, "state cannot be stored: {error}");
+                if matches!(error.kind, ErrorKind::Permanent | ErrorKind::Refused) {
+                    return Some(Event::Failed(error));
+                }
+                self.state.failure.get_or_insert(error.message);
+                self.state.failed.push(part);
+            }
+        }
+        if self.state.outstanding > 0 {
+            return None;
+        }
+        self.state.wanted.take().map(|epoch| self.snapshot(epoch))
     }
 
     /// One event, and all that follows from it at once.
@@ -232,7 +336,23 @@ impl<'a> Coordinator<'a> {
                 reached("next_epoch_begun");
                 Ok(None)
             }
-            Action::Snapshot(epoch) => Ok(Some(self.snapshot(epoch))),
+            Action::Snapshot(epoch) => {
+                // Parts that could not be stored are stored again from the same frozen set.
+                if self.state.failure.is_none() {
+                    for part in std::mem::take(&mut self.state.failed) {
+                        self.persist(epoch, part);
+                    }
+                }
+                if self.state.outstanding > 0 {
+                    self.state.wanted = Some(epoch);
+                    return Ok(None);
+                }
+                Ok(Some(self.snapshot(epoch)))
+            }
+            Action::Decide(epoch) if self.verifying => {
+                self.waiting_to_decide = Some(epoch);
+                Ok(None)
+            }
             Action::Decide(epoch) => {
                 self.decide(epoch).map_err(in_doubt)?;
                 reached("after_commit");
@@ -263,12 +383,22 @@ impl<'a> Coordinator<'a> {
     fn barrier(&mut self, epoch: Epoch, last: bool) {
         self.barrier_at = self.options.clock.monotonic();
         self.records_at_barrier = self.options.meters.records_in.get();
-        self.tell(&Command::Barrier { epoch, last });
+        self.activity_at_barrier = self.options.meters.activity();
+        self.last = last;
+        let command = Command::Barrier(Barrier { epoch, last });
+        for (subtask, reads) in self.subtasks.iter().zip(&self.options.reads_sources) {
+            if *reads {
+                let _ = subtask.send(command.clone());
+            }
+        }
         reached(if last { "stop_barrier" } else { "barrier_injected" });
     }
 
     /// Stores the manifest of all that the subtasks have handed over.
     fn snapshot(&mut self, epoch: Epoch) -> Event {
+        if let Some(failure) = self.state.failure.take() {
+            return Event::SnapshotFailed(failure);
+        }
         let sources = self.options.plan.spec.sources.len();
         let mut positions = vec![Positions::new(); sources];
         let mut prepared: Vec<PreparedHandle> = Vec::new();
@@ -285,12 +415,21 @@ impl<'a> Coordinator<'a> {
         }
         self.pending_in_manifest = !self.pending.is_empty();
         prepared.sort();
-        let id = CheckpointId { epoch, incarnation: self.options.incarnation.clone() };
+        let id = self.id(epoch);
         let (plan, operators) = (&self.options.plan, &self.options.operators);
-        let manifest =
+        let mut manifest =
             manifest_of(plan, operators, id, Some(self.parent.clone()), &positions, prepared, now_ms);
+        manifest.watermarks = self.snapshots.iter().flat_map(|s| s.watermarks.iter().cloned()).collect();
+        manifest.watermarks.sort_by(|a, b| (&a.source, &a.partition).cmp(&(&b.source, &b.partition)));
+        manifest.finished = self.last && !self.stopped && self.options.drains && plan.is_keyed();
+        manifest.keyed = self.options.recovered.keyed.as_ref().filter(|_| plan.is_keyed()).map(|keyed| {
+            let mut parts = self.state.parts.clone();
+            parts.sort_by(|a, b| (&a.operator, a.subtask).cmp(&(&b.operator, b.subtask)));
+            KeyedStates { groups: keyed.groups, operators: keyed_start::declared(plan), parts }
+        });
         match self.store.store(&manifest) {
             Ok(hash) => {
+                self.state.parts.clear();
                 self.made = Some((manifest, hash));
                 Event::Durable
             }
@@ -339,6 +478,7 @@ impl<'a> Coordinator<'a> {
         let id = self.made().0.id.clone();
         self.store.delete_old(&id).map_err(disk)?;
         reached("after_cleanup");
+        self.connected.states.decided(self.made().0.now_ms);
         self.connected.decisions.retire(epoch)?;
         self.parent = id;
         let took = self.options.clock.monotonic() - self.barrier_at;
@@ -353,7 +493,7 @@ impl<'a> Coordinator<'a> {
     fn hand_out_pending(&mut self) {
         for (source, start) in std::mem::take(&mut self.pending) {
             for (partition, position) in start {
-                let subtask = partition.number.unsigned_abs() as usize % self.subtasks.len();
+                let subtask = self.options.placement.subtask(source, &partition);
                 self.ended.remove(&subtask);
                 let start = Positions::from([(partition, position)]);
                 let _ = self.subtasks[subtask].send(Command::AddPartitions { source, start });

@@ -1,13 +1,11 @@
 //! One life of a pipeline: recovery, subtasks, coordination, and the end of all of them.
 
 use crate::at_most_once;
-use crate::chain::Chain;
+use crate::assembly;
 use crate::coordinator::{Coordinator, CoordinatorOptions, Finished, StopRequests};
 use crate::meters::LastCheckpoint;
-use crate::operator_task::{OperatorTask, OperatorTaskOptions};
+use crate::persist::Job;
 use crate::recovery::{Recovered, Recovery};
-use crate::sink_task::SinkTask;
-use crate::source_task::SourceTask;
 use crate::subtask::{Command, Report, Subtask};
 use crate::supervisor::Run;
 use crate::{checkpoint_store::CheckpointStore, connect::Connected};
@@ -17,13 +15,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use weir_protocol::connector::{BatchLimits, ConnectorError, ErrorKind};
+use weir_protocol::connector::{ConnectorError, ErrorKind};
 use weir_protocol::epoch::Incarnation;
-use weir_protocol::plan::{Downstream, Guarantee, Plan};
-use weir_protocol::position::{Partition, Positions};
+use weir_protocol::kill_point::reached;
+use weir_protocol::plan::{Guarantee, Plan};
+use weir_protocol::position::Partition;
 
 /// Subtasks that are in a guest's call when the incarnation ends are left behind after this time; their limits end them.
 const LEAVE_BEHIND_AFTER: Duration = Duration::from_secs(2);
+
+/// Threads that store state beside the stream, at the most.
+const WORKERS_MAX: usize = 4;
 
 /// What is known of an incarnation that ended with an error.
 #[derive(Debug)]
@@ -55,6 +57,7 @@ pub fn run(run: &Run, incarnation: &Incarnation, store: &CheckpointStore) -> Res
         store,
         operators: &operators,
         wall_ms: run.clock.wall_ms(),
+        restart_finished: run.restart_finished,
     };
     let recovered = recovery.run(&mut connected).map_err(undecided)?;
     let start = LastCheckpoint { epoch: recovered.start.epoch.0, took: Duration::ZERO };
@@ -80,17 +83,20 @@ fn coordinate(
     operators: BTreeMap<String, String>,
     stop_asked: &AtomicBool,
 ) -> Result<Finished, ConnectorError> {
-    let chains = chains(run, connected, &recovered)?;
+    let ended = Arc::new(AtomicBool::new(false));
+    let built = assembly::tasks(run, incarnation, connected, &recovered, &ended)?;
+    reached("state_restored");
     let (reports_to, reports) = unbounded();
     let (alive, all_gone) = bounded::<()>(0);
-    let ended = Arc::new(AtomicBool::new(false));
     let mut commands = Vec::new();
-    for (number, chain) in chains.into_iter().enumerate() {
+    let reads_sources = built.tasks.iter().map(|task| task.chain.sources() > 0).collect();
+    for (number, task) in built.tasks.into_iter().enumerate() {
         let (to, from) = unbounded();
         commands.push(to);
         let subtask = Subtask {
             number,
-            chain,
+            chain: task.chain,
+            inbox: task.inbox,
             commands: from,
             reports: reports_to.clone(),
             ended: ended.clone(),
@@ -101,6 +107,7 @@ fn coordinate(
         };
         spawn(subtask, reports_to.clone(), alive.clone())?;
     }
+    let jobs = spawn_workers(&run.plan, &reports_to)?;
     drop((reports_to, alive));
     let options = CoordinatorOptions {
         plan: run.plan.clone(),
@@ -109,6 +116,10 @@ fn coordinate(
         operators,
         recovered,
         until_end: run.until_end,
+        drains: built.drains,
+        reads_sources,
+        placement: built.placement,
+        jobs,
         clock: run.clock.clone(),
         meters: run.meters.clone(),
     };
@@ -128,6 +139,30 @@ fn coordinate(
         );
     }
     result
+}
+
+/// Threads for work beside the stream; they end with the coordinator, which holds the only sender.
+fn spawn_workers(plan: &Plan, reports: &Sender<Report>) -> Result<Sender<Job>, ConnectorError> {
+    let (jobs, queue) = unbounded::<Job>();
+    let keyed = plan.shapes.iter().filter(|shape| shape.is_keyed()).count();
+    for number in 0..(keyed * plan.spec.parallelism).min(WORKERS_MAX) {
+        let (queue, reports) = (queue.clone(), reports.clone());
+        let body = move || {
+            for job in queue {
+                let answer = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or_else(|_| {
+                    Report::Failed(ConnectorError::transient("a thread that stores state panicked"))
+                });
+                if reports.send(answer).is_err() {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name(format!("snapshot-{number}"))
+            .spawn(body)
+            .map_err(|error| ConnectorError::transient(format!("no thread for snapshots: {error}")))?;
+    }
+    Ok(jobs)
 }
 
 /// Coordinates; the subtasks' commands end with it.
@@ -164,83 +199,4 @@ fn spawn(subtask: Subtask, reports: Sender<Report>, alive: Sender<()>) -> Result
         .spawn(body)
         .map(|_| ())
         .map_err(|error| ConnectorError::transient(format!("no thread for a subtask: {error}")))
-}
-
-/// Which partitions a subtask reads: every n-th, so that each has its share of every source.
-fn share(positions: &Positions, source: usize, subtask: usize, subtasks: usize) -> Positions {
-    positions
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| (index + source) % subtasks == subtask)
-        .map(|(_, (partition, position))| (partition.clone(), *position))
-        .collect()
-}
-
-fn chains(run: &Run, connected: &mut Connected, recovered: &Recovered) -> Result<Vec<Chain>, ConnectorError> {
-    let subtasks = run.plan.spec.parallelism;
-    let mut ends = Vec::new();
-    for (source, positions) in connected.sources.iter_mut().zip(&recovered.positions) {
-        let partitions: Vec<Partition> = positions.keys().cloned().collect();
-        ends.push(if run.until_end { Some(source.ends(&partitions)?) } else { None });
-    }
-    let mut chains = Vec::new();
-    for subtask in 0..subtasks {
-        let mut sources = Vec::new();
-        for (index, source) in connected.sources.iter_mut().enumerate() {
-            let start = share(&recovered.positions[index], index, subtask, subtasks);
-            let own_ends = ends[index].as_ref().map(|ends| {
-                ends.iter()
-                    .filter(|(p, _)| start.contains_key(*p))
-                    .map(|(p, e)| (p.clone(), *e))
-                    .collect::<Positions>()
-            });
-            let reader = source.reader(&start, own_ends.as_ref())?;
-            sources.push(SourceTask::new(reader, batch_limits(&run.plan)));
-        }
-        let operators = operators(run, connected, subtask)?;
-        let mut sinks = Vec::new();
-        for sink in &mut connected.sinks {
-            sinks.push(SinkTask::new(sink.writer(subtask)?));
-        }
-        let (plan, meters) = (run.plan.clone(), run.meters.clone());
-        chains.push(Chain::new(plan, sources, operators, sinks, meters, recovered.now_ms));
-    }
-    Ok(chains)
-}
-
-/// The smallest batch that any operator asks for, so that a source's batch is one call.
-fn batch_limits(plan: &Plan) -> BatchLimits {
-    let defaults = weir_protocol::plan::OperatorLimits::default();
-    let all = || plan.spec.operators.iter().map(|operator| &operator.limits);
-    BatchLimits {
-        rows_max: all().map(|limits| limits.batch_rows_max).min().unwrap_or(defaults.batch_rows_max),
-        bytes_max: all().map(|limits| limits.batch_bytes_max).min().unwrap_or(defaults.batch_bytes_max),
-    }
-}
-
-fn operators(run: &Run, connected: &Connected, subtask: usize) -> Result<Vec<OperatorTask>, ConnectorError> {
-    let plan = &run.plan;
-    let mut tasks = Vec::new();
-    for (index, factory) in run.operators.iter().enumerate() {
-        let smallest = |consumers: &Vec<Downstream>| {
-            let sinks = consumers.iter().filter_map(|consumer| match consumer {
-                Downstream::Sink(sink) => connected.sinks[*sink].record_bytes_max(),
-                Downstream::Operator(_) => None,
-            });
-            sinks.min()
-        };
-        let options = OperatorTaskOptions {
-            index,
-            spec: plan.spec.operators[index].clone(),
-            digest: factory.digest().to_owned(),
-            ports: factory.output_ports(),
-            record_bytes_max: plan.from_operator[index].iter().map(smallest).collect(),
-            dead_letter_bytes_max: plan.dead_letters[index]
-                .and_then(|sink| connected.sinks[sink].record_bytes_max()),
-            clock: run.clock.clone(),
-            meters: run.meters.clone(),
-        };
-        tasks.push(OperatorTask::new(factory.operator(subtask)?, options));
-    }
-    Ok(tasks)
 }

@@ -2,30 +2,44 @@
 //!
 //! The tour follows a record, then the checkpoint, then the life of a pipeline:
 //!
-//! - [`source_task`], [`operator_task`], [`sink_task`]: the steps that a batch passes on one thread
+//! - [`source_task`], [`operator_task`], [`sink_task`]: the steps that a batch passes on one thread; [`event_time`] gives
+//!   it its timestamps, [`keyed_calls`] is the state around a call, [`timer_rounds`] says which timers fire next
+//! - [`exchange`] and [`inbox`]: the way from one stage to the next, with the alignment of barriers; [`wiring`] lays it, [`placement`]
+//!   says who reads which partition
 //! - [`chain`]: the steps of one subtask put together as the plan says
 //! - [`subtask`]: the thread that pumps a chain
-//! - [`coordinator`]: pumps the checkpoint rule; [`checkpoint_store`] is its disk
+//! - [`coordinator`]: pumps the checkpoint rule; [`checkpoint_store`] is its disk, [`persist`] what goes on beside the
+//!   stream
 //! - [`at_most_once`]: the coordinator that decides before it processes
-//! - [`recovery`]: look, fence, read, judge, restore, decide the start
-//! - [`incarnation`]: one life, from recovery to its end
+//! - [`recovery`]: look, fence, read, judge, restore, decide the start; [`keyed_start`] is its part about state
+//! - [`incarnation`]: one life, from recovery to its end; [`assembly`] makes its tasks
 //! - [`supervisor`]: lives one after another
 //! - [`connect`]: what the binary plugs in; [`data_dir`], [`clock`], [`meters`]: what surrounds it
 //!
 //! There is no native library here, and no name of a connector.
 
 pub mod at_most_once;
+pub mod assembly;
 pub mod chain;
 pub mod checkpoint_store;
 pub mod clock;
 pub mod connect;
 pub mod coordinator;
 pub mod data_dir;
+pub mod event_time;
+pub mod exchange;
+pub mod inbox;
 pub mod incarnation;
+pub mod keyed_calls;
+pub mod keyed_start;
 pub mod meters;
 pub mod operator_task;
+pub mod persist;
+pub mod placement;
 pub mod recovery;
 pub mod sink_task;
 pub mod source_task;
 pub mod subtask;
 pub mod supervisor;
+pub mod timer_rounds;
+pub mod wiring;

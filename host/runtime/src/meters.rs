@@ -51,6 +51,8 @@ pub struct OperatorMeters {
     pub skipped: Counter,
     /// Time spent in calls, in nanoseconds.
     pub busy_ns: Counter,
+    /// Its watermark in milliseconds, as one of its subtasks said last; `i64::MIN` before the first.
+    pub watermark_ms: Gauge,
 }
 
 /// The last checkpoint that was decided.
@@ -79,6 +81,12 @@ pub struct Meters {
     pub checkpoints: Counter,
     /// Restarts.
     pub restarts: Counter,
+    /// Rows whose timestamps were too far ahead to move the watermark.
+    pub skewed_timestamps: Counter,
+    /// Bytes written for checkpoints of state.
+    pub state_bytes_written: Counter,
+    /// The longest time that an input was held for the others' barriers, in microseconds.
+    pub longest_alignment_us: Counter,
     longest_pause_us: AtomicU64,
     /// Records between the positions and the ends, per subtask; -1 where unknown.
     pub lag: Vec<Gauge>,
@@ -91,7 +99,13 @@ impl Meters {
     /// Counters for a plan.
     pub fn new(operators: usize, subtasks: usize) -> Meters {
         Meters {
-            operators: (0..operators).map(|_| OperatorMeters::default()).collect(),
+            operators: (0..operators)
+                .map(|_| {
+                    let meters = OperatorMeters::default();
+                    meters.watermark_ms.set(i64::MIN);
+                    meters
+                })
+                .collect(),
             lag: (0..subtasks)
                 .map(|_| {
                     let gauge = Gauge::default();
@@ -110,6 +124,11 @@ impl Meters {
         *self.last_checkpoint.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = last;
     }
 
+    /// Rises with everything that a checkpoint has to hold: rows, calls, timers.
+    pub fn activity(&self) -> u64 {
+        self.records_in.get() + self.operators.iter().map(|operator| operator.calls.get()).sum::<u64>()
+    }
+
     /// The last decided checkpoint.
     pub fn last_checkpoint(&self) -> LastCheckpoint {
         *self.last_checkpoint.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -118,6 +137,11 @@ impl Meters {
     /// Notes how long a subtask stood still.
     pub fn paused(&self, pause: Duration) {
         self.longest_pause_us.fetch_max(pause.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    /// Notes how long an input was held until the others had delivered the barrier.
+    pub fn aligned(&self, held: Duration) {
+        self.longest_alignment_us.0.fetch_max(held.as_micros() as u64, Ordering::Relaxed);
     }
 
     /// The longest time that a subtask stood still because of a checkpoint, in microseconds: at the barrier, with a

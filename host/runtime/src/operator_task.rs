@@ -1,6 +1,7 @@
 //! The middle step of a record's path: calls an operator with a batch, and carries out its error policy.
 
 use crate::clock::Clock;
+use crate::keyed_calls::KeyedCalls;
 use crate::meters::Meters;
 use std::sync::Arc;
 use weir_protocol::batch::Batch;
@@ -9,7 +10,8 @@ use weir_protocol::connector::{CallContext, CallError, CallFailure, ConnectorErr
 use weir_protocol::error_policy::{Blamed, FailedRow, one_line, push_dead_letter};
 use weir_protocol::output::Output;
 use weir_protocol::plan::{OnError, OperatorSpec};
-use weir_protocol::poison::{Search, SearchLimits};
+use weir_protocol::poison::{Search, SearchLimits, VERDICTS};
+use weir_protocol::slots::Slots;
 
 /// What one batch became.
 #[derive(Debug, Default)]
@@ -19,6 +21,20 @@ pub struct Handled {
     /// Records for the sink of dead letters.
     pub dead_letters: Option<Batch>,
 }
+
+/// The time at which rows are handled, and the port that they come in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// The operator's input port.
+    pub port: u32,
+    /// Processing time in milliseconds; never goes down.
+    pub now_ms: i64,
+    /// The operator's watermark in milliseconds.
+    pub watermark_ms: i64,
+}
+
+/// Rows that calls have handled (none = all that were given) with what became of them, and the rows at fault.
+type Handling = (Vec<(Option<Batch>, Output)>, Vec<FailedRow>);
 
 /// What an operator task is made of.
 pub struct OperatorTaskOptions {
@@ -45,23 +61,44 @@ pub struct OperatorTask {
     operator: Box<dyn Operator>,
     options: OperatorTaskOptions,
     breaker: Breaker,
+    keyed: Option<KeyedCalls>,
+    no_slots: Slots,
 }
 
 impl OperatorTask {
-    /// A task around an operator.
-    pub fn new(operator: Box<dyn Operator>, options: OperatorTaskOptions) -> OperatorTask {
+    /// A task around an operator; `keyed` is its state, where it declares any.
+    pub fn new(
+        operator: Box<dyn Operator>,
+        keyed: Option<KeyedCalls>,
+        options: OperatorTaskOptions,
+    ) -> OperatorTask {
         let breaker = Breaker::new(options.spec.breaker.clone());
-        OperatorTask { operator, options, breaker }
+        OperatorTask { operator, options, breaker, keyed, no_slots: Slots::default() }
+    }
+
+    /// The state, where the operator has any.
+    pub fn keyed(&mut self) -> Option<&mut KeyedCalls> {
+        self.keyed.as_mut()
+    }
+
+    /// Its index in the plan.
+    pub fn index(&self) -> usize {
+        self.options.index
+    }
+
+    /// Its part of the plan.
+    pub fn spec(&self) -> &OperatorSpec {
+        &self.options.spec
     }
 
     /// Handles a batch, in calls of at most `batch_rows_max` rows and about `batch_bytes_max` bytes.
-    pub fn handle(&mut self, batch: Batch, now_ms: i64) -> Result<Handled, ConnectorError> {
+    pub fn handle(&mut self, batch: Batch, moment: Moment) -> Result<Handled, ConnectorError> {
         let limits = &self.options.spec.limits;
         let mut handled = Handled::default();
         if batch.rows <= limits.batch_rows_max
             && batch.size_bytes() <= limits.batch_bytes_max.saturating_mul(2)
         {
-            self.handle_part(batch, now_ms, &mut handled)?;
+            self.handle_part(batch, moment, &mut handled)?;
             return Ok(handled);
         }
         let share = batch.size_bytes().div_ceil(limits.batch_bytes_max).max(1);
@@ -69,7 +106,7 @@ impl OperatorTask {
         let mut start = 0;
         while start < batch.rows {
             let end = (start + rows).min(batch.rows);
-            self.handle_part(batch.slice(start..end), now_ms, &mut handled)?;
+            self.handle_part(batch.slice(start..end), moment, &mut handled)?;
             start = end;
         }
         Ok(handled)
@@ -77,44 +114,128 @@ impl OperatorTask {
 
     fn handle_part(
         &mut self,
-        input: Batch,
-        now_ms: i64,
+        mut input: Batch,
+        moment: Moment,
         handled: &mut Handled,
     ) -> Result<(), ConnectorError> {
         let rows = input.rows as u64;
-        let (parts, failed) = match self.call(&input, now_ms, None)? {
-            Ok(output) => {
-                let (output, failed) = self.refused_rows(&input, output);
-                if failed.is_empty() {
-                    self.count(now_ms, rows, 0)?;
-                    push_output(handled, input, output, self.options.ports);
-                    return Ok(());
-                }
-                (vec![(input.clone(), output)], failed)
+        let without_key = self.keyed.as_ref().map(|keyed| keyed.rows_without_key(&input)).unwrap_or_default();
+        if !without_key.is_empty() {
+            input = self.refuse_without_key(input, &without_key, moment, handled)?;
+            if input.rows == 0 {
+                return Ok(());
             }
-            Err(failure) => self.search(&input, &failure, now_ms)?,
+        }
+        let (parts, failed) = match self.attempt(&input, moment, None)? {
+            Ok((mut parts, failed)) if failed.is_empty() && parts.len() == 1 => {
+                self.count(moment.now_ms, rows, 0)?;
+                if let Some((_, output)) = parts.pop() {
+                    push_output(handled, input, output, self.options.ports);
+                }
+                return Ok(());
+            }
+            Ok(handling) => handling,
+            Err(failure) => self.search(&input, &failure, moment)?,
         };
         self.refuse(&input, &failed, handled)?;
-        self.count(now_ms, rows, failed.len() as u64)?;
+        self.count(moment.now_ms, rows, failed.len() as u64)?;
         for (part, output) in parts {
-            push_output(handled, part, output, self.options.ports);
+            push_output(handled, part.unwrap_or_else(|| input.clone()), output, self.options.ports);
         }
         Ok(())
     }
 
-    /// One call: outer error = the operator cannot run at all, inner = this call failed.
+    /// Takes out the rows that have no key, under the error policy.
+    fn refuse_without_key(
+        &mut self,
+        input: Batch,
+        rows: &[usize],
+        moment: Moment,
+        handled: &mut Handled,
+    ) -> Result<Batch, ConnectorError> {
+        let message = "the record has no key, and the operator keeps state per key; set null_key = \"group\" to let such records share one";
+        let failed: Vec<FailedRow> = rows
+            .iter()
+            .map(|row| FailedRow { row: *row, kind: FailureKind::NullKey, message: message.to_owned() })
+            .collect();
+        self.refuse(&input, &failed, handled)?;
+        self.count(moment.now_ms, failed.len() as u64, failed.len() as u64)?;
+        let others: Vec<usize> = (0..input.rows).filter(|row| !input.keys.is_null(*row)).collect();
+        Ok(input.gather(&others))
+    }
+
+    /// One call that either happens or does not. In a keyed operator a row whose output no sink could take must leave
+    /// no trace in the state, so the call is undone and made again without it.
+    fn attempt(
+        &mut self,
+        input: &Batch,
+        moment: Moment,
+        time: Option<std::time::Duration>,
+    ) -> Result<Result<Handling, CallFailure>, ConnectorError> {
+        let output = match self.call(input, moment, time)? {
+            Ok(output) => output,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let (output, failed) = self.refused_rows(input, output);
+        let Some(keyed) = &mut self.keyed else { return Ok(Ok((vec![(None, output)], failed))) };
+        let too_large = |failed: &&FailedRow| failed.kind == FailureKind::TooLarge;
+        if !failed.iter().any(|failed| too_large(&failed)) {
+            keyed.commit()?;
+            return Ok(Ok((vec![(None, output)], failed)));
+        }
+        keyed.discard()?;
+        let mut at_fault: Vec<FailedRow> = failed.iter().filter(too_large).cloned().collect();
+        let others: Vec<usize> =
+            (0..input.rows).filter(|row| at_fault.iter().all(|failed| failed.row != *row)).collect();
+        if others.is_empty() {
+            return Ok(Ok((vec![], at_fault)));
+        }
+        let rest = input.gather(&others);
+        Ok(self.attempt(&rest, moment, time)?.map(|(parts, failed)| {
+            let parts = parts.into_iter().map(|(part, output)| {
+                (Some(part.unwrap_or_else(|| rest.clone())), output)
+            });
+            let parts = parts.collect();
+            at_fault.extend(failed.into_iter().map(|f| FailedRow { row: others[f.row], ..f }));
+            at_fault.sort_by_key(|failed| failed.row);
+            (parts, at_fault)
+        }))
+    }
+
+    /// One call: outer error = the operator cannot run at all, inner = this call failed. A keyed call is still to be
+    /// committed.
     fn call(
         &mut self,
         input: &Batch,
-        now_ms: i64,
+        moment: Moment,
         time: Option<std::time::Duration>,
     ) -> Result<Result<Output, CallFailure>, ConnectorError> {
-        let context = CallContext { port: 0, now_ms, watermark_ms: i64::MIN, time };
+        let Moment { port, now_ms, watermark_ms } = moment;
+        let context = CallContext { port, now_ms, watermark_ms, time };
+        if let Some(keyed) = &mut self.keyed {
+            keyed.begin(input, now_ms)?;
+        }
+        let slots = self.keyed.as_ref().map_or(&self.no_slots, KeyedCalls::slots);
         let before = self.options.clock.monotonic();
-        let result = self.operator.call(input, context);
+        let result = self.operator.call(input, slots, context);
+        self.called(before, result)
+    }
+
+    /// Counts a call and tells its failures apart.
+    fn called(
+        &mut self,
+        before: std::time::Duration,
+        result: Result<Output, CallError>,
+    ) -> Result<Result<Output, CallFailure>, ConnectorError> {
         let meters = &self.options.meters.operators[self.options.index];
         meters.busy_ns.add((self.options.clock.monotonic() - before).as_nanos() as u64);
         meters.calls.add(1);
+        if result.is_err()
+            && let Some(keyed) = &mut self.keyed
+        {
+            // A database that failed is no fault of the row.
+            keyed.discard()?;
+        }
         match result {
             Ok(output) => Ok(Ok(output)),
             Err(CallError::Failed(failure)) => {
@@ -129,13 +250,12 @@ impl OperatorTask {
     }
 
     /// Finds the rows at fault; what the others became is in the order of the input.
-    #[allow(clippy::type_complexity)]
     fn search(
         &mut self,
         input: &Batch,
         failure: &CallFailure,
-        now_ms: i64,
-    ) -> Result<(Vec<(Batch, Output)>, Vec<FailedRow>), ConnectorError> {
+        moment: Moment,
+    ) -> Result<Handling, ConnectorError> {
         let spec = &self.options.spec;
         let limits = SearchLimits { call: spec.limits.call, search: spec.limits.search };
         let mut search = Search::new(input.rows, failure, limits);
@@ -146,15 +266,15 @@ impl OperatorTask {
             }
             let part = input.slice(attempt.rows.clone());
             let before = self.options.clock.thread_cpu();
-            let result = self.call(&part, now_ms, attempt.time)?;
+            let result = self.attempt(&part, moment, attempt.time)?;
             let took = self.options.clock.thread_cpu().saturating_sub(before);
             match result {
-                Ok(output) => {
-                    let (output, failed) = self.refused_rows(&part, output);
+                Ok((handled, failed)) => {
                     refused.extend(
                         failed.into_iter().map(|f| FailedRow { row: f.row + attempt.rows.start, ..f }),
                     );
-                    parts.push((part, output));
+                    let whole = |of: Option<Batch>| Some(of.unwrap_or_else(|| part.clone()));
+                    parts.extend(handled.into_iter().map(|(of, output)| (whole(of), output)));
                     search.passed(took);
                 }
                 Err(failure) => search.failed(&failure, took).map_err(|exhausted| {
@@ -170,6 +290,62 @@ impl OperatorTask {
         failed.extend(refused);
         failed.sort_by_key(|failed| failed.row);
         Ok((parts, failed))
+    }
+
+    /// One round of timers of one declaration: those that are due until `until_ms`, at most a batch of them. Returns
+    /// none where none is due, else what became of them and their number.
+    pub fn fire(
+        &mut self,
+        timer: (usize, &str),
+        until_ms: i64,
+        moment: Moment,
+    ) -> Result<Option<(Handled, usize)>, ConnectorError> {
+        let mut rows_max = self.options.spec.limits.batch_rows_max;
+        let mut verdicts = 0;
+        loop {
+            let Some(keyed) = &mut self.keyed else { return Ok(None) };
+            let fired = keyed.state().due(timer.0, until_ms, rows_max)?;
+            if fired.rows == 0 {
+                return Ok(None);
+            }
+            keyed.begin(&fired, moment.now_ms)?;
+            let time = (verdicts == 0 && rows_max == 1).then_some(self.options.spec.limits.call);
+            let Moment { port, now_ms, watermark_ms } = moment;
+            let context = CallContext { port, now_ms, watermark_ms, time };
+            let slots = self.keyed.as_ref().map_or(&self.no_slots, KeyedCalls::slots);
+            let before = self.options.clock.monotonic();
+            let result = self.operator.on_timers(timer.1, &fired, slots, context);
+            let mut handled = Handled::default();
+            match self.called(before, result)? {
+                Ok(output) => {
+                    let (output, failed) = self.refused_rows(&fired, output);
+                    if let Some(keyed) = &mut self.keyed {
+                        keyed.commit()?;
+                    }
+                    let rows = fired.rows;
+                    self.refuse(&fired, &failed, &mut handled)?;
+                    self.count(now_ms, fired.rows as u64, failed.len() as u64)?;
+                    push_output(&mut handled, fired, output, self.options.ports);
+                    return Ok(Some((handled, rows)));
+                }
+                // The timers are still set: fewer of them are tried, until the one at fault stands alone, twice.
+                Err(_) if fired.rows > 1 => rows_max = fired.rows / 2,
+                Err(_) if verdicts + 1 < VERDICTS => {
+                    verdicts += 1;
+                    self.operator.reset();
+                    rows_max = 1;
+                }
+                Err(CallFailure { kind, message }) => {
+                    if let Some(keyed) = &mut self.keyed {
+                        keyed.state().drop_due(&[0])?;
+                    }
+                    let message = format!("timer {}: {message}", timer.1);
+                    self.refuse(&fired, &[FailedRow { row: 0, kind, message }], &mut handled)?;
+                    self.count(now_ms, 1, 1)?;
+                    return Ok(Some((handled, 1)));
+                }
+            }
+        }
     }
 
     /// Rows that the operator rejected, and rows with an output that no sink could take; the output without those.
@@ -268,7 +444,7 @@ impl OperatorTask {
 }
 
 /// Topic, partition and offset of a row, for a person.
-fn place(input: &Batch, row: usize) -> String {
+pub(crate) fn place(input: &Batch, row: usize) -> String {
     match input.origins.of(row) {
         Some(origin) => {
             format!(
@@ -276,7 +452,10 @@ fn place(input: &Batch, row: usize) -> String {
                 origin.partition.topic, origin.partition.number, origin.offset
             )
         }
-        None => format!("row {row}"),
+        None => {
+            let key = String::from_utf8_lossy(input.keys.bytes(row)).chars().take(60).collect::<String>();
+            format!("key {key:?}, time {}", input.timestamp(row))
+        }
     }
 }
 

@@ -5,12 +5,13 @@
 
 use crate::checkpoint_store::CheckpointStore;
 use crate::connect::Connected;
+use crate::keyed_start::{self, KeyedStart};
 use std::collections::BTreeMap;
 use weir_protocol::connector::{ConnectorError, DecisionLog, StartPolicy};
 use weir_protocol::decision::{CommittedOffset, Decision, DecisionRecord, Owner};
 use weir_protocol::epoch::{CheckpointId, Epoch, Incarnation};
 use weir_protocol::kill_point::reached;
-use weir_protocol::manifest::{Manifest, PreparedHandle, SourcePosition, VERSION};
+use weir_protocol::manifest::{Manifest, PreparedHandle, SourcePosition, SourceWatermark, VERSION};
 use weir_protocol::plan::{Guarantee, Plan, SourceKind};
 use weir_protocol::position::{Partition, Position, Positions};
 use weir_protocol::verdict::{
@@ -31,10 +32,12 @@ pub struct Recovery<'a> {
     pub operators: &'a BTreeMap<String, String>,
     /// The clock, in milliseconds since 1970.
     pub wall_ms: i64,
+    /// A pipeline that was drained to its end may start again.
+    pub restart_finished: bool,
 }
 
 /// Where the pipeline goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Recovered {
     /// The decision that this incarnation has made before its first record.
     pub start: CheckpointId,
@@ -42,6 +45,10 @@ pub struct Recovered {
     pub positions: Vec<Positions>,
     /// The highest processing time that operators were given.
     pub now_ms: i64,
+    /// How far event time had come.
+    pub watermarks: Vec<SourceWatermark>,
+    /// What keyed operators start from, where there are any.
+    pub keyed: Option<KeyedStart>,
 }
 
 /// Where to go on, before it is decided.
@@ -51,6 +58,8 @@ struct Restored {
     positions: Vec<Positions>,
     prepared: Vec<PreparedHandle>,
     now_ms: i64,
+    watermarks: Vec<SourceWatermark>,
+    keyed: Option<KeyedStart>,
 }
 
 impl Recovery<'_> {
@@ -59,21 +68,53 @@ impl Recovery<'_> {
         let partitions = self.partitions(connected)?;
         let covered = covered(connected.decisions.as_ref(), &partitions);
         let committed = connected.decisions.look(&covered)?;
-        if let Verdict::Refuse(refusal) = judge(&self.facts(connected, &partitions, committed)?) {
+        let verdict = judge(&self.facts(connected, &partitions, committed)?);
+        if let Verdict::Refuse(refusal) = verdict {
             return Err(ConnectorError::refused(refusal.to_string()));
         }
+        self.keyed_start(connected, &partitions, &verdict)?;
         reached("recovery_before_fence");
         connected.decisions.fence()?;
         reached("recovery_after_fence");
         let committed = connected.decisions.read(&covered)?;
         let verdict = judge(&self.facts(connected, &partitions, committed)?);
         reached("recovery_after_read");
-        let restored = self.restore(connected, verdict)?;
+        let keyed = self.keyed_start(connected, &partitions, &verdict)?;
+        let restored = Restored { keyed, ..self.restore(connected, verdict)? };
         self.recover_sinks(connected, &restored)?;
         reached("recovery_after_sinks");
         let recovered = self.decide_start(connected, restored, &covered)?;
         reached("recovery_after_start_decided");
         Ok(recovered)
+    }
+
+    /// What becomes of keyed state, judged before anybody is fenced and again after.
+    fn keyed_start(
+        &self,
+        connected: &Connected,
+        partitions: &[KnownPartition],
+        verdict: &Verdict,
+    ) -> Result<Option<KeyedStart>, ConnectorError> {
+        let Verdict::Restore { manifest, .. } = verdict else {
+            return keyed_start::judge(self.plan, partitions, None, None);
+        };
+        if manifest.finished && !self.restart_finished {
+            return Err(ConnectorError::refused(format!(
+                "pipeline {} is finished: checkpoint {} was drained to the end of its input, all windows are closed; to start it again all the same, run with --restart-finished",
+                manifest.pipeline, manifest.id
+            )));
+        }
+        let checkpoint = self.store.path(&manifest.id);
+        let start = keyed_start::judge(self.plan, partitions, Some(manifest), Some(checkpoint.clone()))?;
+        for part in start.iter().flat_map(|start| &start.states.parts) {
+            connected.states.check_quickly(&checkpoint.join(part.directory()), part).map_err(|damage| {
+                ConnectorError::refused(format!(
+                    "checkpoint {} is decided and cannot be restored: {damage}; bring the file back, or start from a savepoint (weir run --from-savepoint)",
+                    manifest.id
+                ))
+            })?;
+        }
+        Ok(start)
     }
 
     fn partitions(&self, connected: &mut Connected) -> Result<Vec<KnownPartition>, ConnectorError> {
@@ -113,7 +154,10 @@ impl Recovery<'_> {
             manifest,
             hint: self.store.hint()?,
             later_checkpoint: self.store.has_later_checkpoint()?,
-            needs_manifest: connected.needs_manifest,
+            needs_manifest: match connected.needs_manifest {
+                None if self.plan.is_keyed() => Some("its operators keep state"),
+                other => other,
+            },
         })
     }
 
@@ -124,6 +168,8 @@ impl Recovery<'_> {
             positions: vec![Positions::new(); self.plan.spec.sources.len()],
             prepared: Vec::new(),
             now_ms: self.wall_ms,
+            watermarks: Vec::new(),
+            keyed: None,
         };
         let mut put = |source: &str, partition: Partition, position: Position| {
             // A source that left the plan has no place any more; its positions are let go.
@@ -165,6 +211,7 @@ impl Recovery<'_> {
                 restored.parent = Some(manifest.id);
                 restored.now_ms = restored.now_ms.max(manifest.now_ms);
                 restored.prepared = manifest.prepared;
+                restored.watermarks = manifest.watermarks;
                 resolve
             }
         };
@@ -225,8 +272,15 @@ impl Recovery<'_> {
     ) -> Result<Recovered, ConnectorError> {
         let id = CheckpointId { epoch: restored.epoch, incarnation: self.incarnation.clone() };
         let (parent, positions) = (restored.parent.clone(), &restored.positions);
-        let manifest =
+        let mut manifest =
             manifest_of(self.plan, self.operators, id.clone(), parent, positions, vec![], restored.now_ms);
+        manifest.watermarks = restored.watermarks.clone();
+        manifest.keyed = restored.keyed.as_ref().map(|keyed| keyed.states.clone());
+        if let (Some(parent), Some(keyed)) = (&restored.parent, &manifest.keyed) {
+            self.store.link_state(parent, &id, &keyed.parts).map_err(|error| {
+                ConnectorError::transient(format!("the state of checkpoint {parent} cannot be linked: {error}"))
+            })?;
+        }
         let hash = self.store.store(&manifest).map_err(|error| {
             ConnectorError::transient(format!("checkpoint {id} cannot be stored: {error}"))
         })?;
@@ -240,7 +294,9 @@ impl Recovery<'_> {
         self.store.write_hint(&record).map_err(|error| cannot("the hint cannot be written", error))?;
         self.store.delete_old(&id).map_err(|error| cannot("old checkpoints cannot be deleted", error))?;
         connected.decisions.retire(id.epoch)?;
-        Ok(Recovered { start: id, positions: restored.positions, now_ms: restored.now_ms })
+        let keyed = restored.keyed.map(|keyed| KeyedStart { checkpoint: Some(self.store.path(&id)), ..keyed });
+        let Restored { positions, now_ms, watermarks, .. } = restored;
+        Ok(Recovered { start: id, positions, now_ms, watermarks, keyed })
     }
 }
 
@@ -271,6 +327,9 @@ pub fn manifest_of(
         operators: operators.clone(),
         prepared,
         slots: 2,
+        watermarks: Vec::new(),
+        keyed: None,
+        finished: false,
     }
 }
 

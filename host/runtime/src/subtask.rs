@@ -1,12 +1,16 @@
-//! The thread that pumps a chain: commands of the coordinator first, then a batch, then again.
+//! The thread that pumps a chain: commands of the coordinator first, then timers that are due, then a batch, then again.
 
 use crate::chain::{Chain, Snapshot};
 use crate::clock::Clock;
+use crate::inbox::{Arrived, Inbox};
 use crate::meters::Meters;
+use crate::persist::Persisted;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use weir_protocol::align::Barrier;
+use weir_protocol::batch::Batch;
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::epoch::Epoch;
 use weir_protocol::plan::Guarantee;
@@ -14,6 +18,9 @@ use weir_protocol::position::Positions;
 
 /// How long an idle subtask waits for records before it looks for commands again.
 const IDLE_WAIT: Duration = Duration::from_millis(10);
+
+/// The same where rows can also come from another subtask.
+const SHORT_WAIT: Duration = Duration::from_millis(1);
 
 /// How long a full sink is left alone.
 const FULL_SINK_WAIT: Duration = Duration::from_millis(1);
@@ -26,13 +33,9 @@ const LAG_EVERY_BATCHES: u32 = 64;
 pub enum Command {
     /// The transaction of the epoch is open.
     Open(Epoch),
-    /// Deliver barrier N; behind the last one nothing is read.
-    Barrier {
-        /// N.
-        epoch: Epoch,
-        /// The last one.
-        last: bool,
-    },
+    /// To a subtask with sources: put this barrier behind what was read so far. It goes on to other subtasks with the
+    /// rows.
+    Barrier(Barrier),
     /// Take on partitions whose start is decided.
     AddPartitions {
         /// The source of the plan.
@@ -68,16 +71,27 @@ pub enum Report {
         /// Who.
         subtask: usize,
     },
+    /// State that a barrier froze is on disk, or could not be put there.
+    Persisted {
+        /// The epoch that the barrier ended.
+        epoch: Epoch,
+        /// Which state, and what became of it.
+        result: Persisted,
+    },
+    /// The files that this incarnation was restored from were read whole: what is damaged, if anything.
+    Verified(Option<String>),
     /// The subtask cannot go on.
     Failed(ConnectorError),
 }
 
 /// What a subtask is made of.
 pub struct Subtask {
-    /// Its number.
+    /// Its number, over all stages.
     pub number: usize,
     /// Its steps.
     pub chain: Chain,
+    /// Rows from other subtasks, and the alignment of barriers.
+    pub inbox: Inbox,
     /// From the coordinator. Its end is the order to stop at once.
     pub commands: Receiver<Command>,
     /// To the coordinator.
@@ -94,10 +108,12 @@ pub struct Subtask {
     pub meters: Arc<Meters>,
 }
 
-/// Why the loop ends.
-enum Stop {
+/// Why a subtask ends.
+#[derive(Debug)]
+pub enum Stop {
     /// The coordinator is gone: the incarnation is over.
     Abandoned,
+    /// Something failed: the coordinator is to know.
     Failed(ConnectorError),
 }
 
@@ -105,6 +121,33 @@ impl From<ConnectorError> for Stop {
     fn from(error: ConnectorError) -> Stop {
         Stop::Failed(error)
     }
+}
+
+/// What one step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Something; there may be more.
+    Worked,
+    /// Nothing: there is no command, no row and no timer.
+    Nothing,
+    /// Nothing: the sinks hold as much as they may, and only a command can change that.
+    Full,
+    /// Nothing: behind the last barrier there are only commands.
+    Last,
+}
+
+/// Where a subtask stands between two steps.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// The last barrier is delivered.
+    last: bool,
+    /// The coordinator knows that all sources have ended.
+    told_end: bool,
+    /// The source that was polled last.
+    source: usize,
+    /// Polls in a row that found nothing.
+    idle: usize,
+    batches: u32,
 }
 
 impl Subtask {
@@ -120,61 +163,150 @@ impl Subtask {
     }
 
     fn pump(&mut self) -> Result<(), Stop> {
-        let (mut last, mut told_end, mut next, mut idle) = (false, false, 0, 0);
-        let mut batches = 0u32;
+        let mut progress = Progress::default();
         loop {
-            let full = self.chain.held_bytes() >= self.sink_buffer_bytes_max;
-            let ended = self.chain.has_ended();
-            if ended && !told_end {
-                told_end = true;
-                self.report(Report::Ended { subtask: self.number })?;
-            }
-            // With nothing to read, or nowhere to put it, only a command can change anything.
-            if last || full || ended {
-                let before = self.clock.monotonic();
-                let command = self.commands.recv().map_err(|_| Stop::Abandoned)?;
-                if full && !last && !ended {
-                    self.meters.paused(self.clock.monotonic() - before);
-                }
-                told_end &= !matches!(command, Command::AddPartitions { .. });
-                last |= self.obey(command)?;
-                continue;
-            }
-            match self.commands.try_recv() {
-                Ok(command) => {
-                    last |= self.obey(command)?;
-                    continue;
-                }
-                Err(TryRecvError::Disconnected) => return Err(Stop::Abandoned),
-                Err(TryRecvError::Empty) => {}
-            }
-            next = (next + 1) % self.chain.sources();
-            let wait = if idle >= self.chain.sources() { IDLE_WAIT } else { Duration::ZERO };
-            match self.chain.poll(next, wait)? {
-                None => idle += 1,
-                Some(batch) => {
-                    idle = 0;
-                    if self.guarantee == Guarantee::AtMostOnce {
-                        last |= self.decide_first()?;
+            match self.step(&mut progress)? {
+                Step::Worked => {}
+                Step::Nothing => self.wait()?,
+                // With nowhere to put anything only a command can change that.
+                step @ (Step::Full | Step::Last) => {
+                    let before = self.clock.monotonic();
+                    let command = self.commands.recv().map_err(|_| Stop::Abandoned)?;
+                    if step == Step::Full {
+                        self.meters.paused(self.clock.monotonic() - before);
                     }
-                    self.process(next, batch)?;
-                    batches = batches.wrapping_add(1);
+                    self.commanded(command, &mut progress)?;
                 }
-            }
-            if idle == self.chain.sources() || batches.is_multiple_of(LAG_EVERY_BATCHES) {
-                self.meters.lag[self.number].set(self.chain.lag().map_or(-1, |lag| lag as i64));
             }
         }
+    }
+
+    /// One step: a command, a round of timers, what came from another subtask, or a batch of a source. Waits nowhere but
+    /// in a source that has had nothing for a while, for room in a full sink or channel, and for a decision where the
+    /// guarantee is at most once.
+    pub fn step(&mut self, progress: &mut Progress) -> Result<Step, Stop> {
+        self.chain.now(self.clock.wall_ms());
+        let full = self.chain.held_bytes() >= self.sink_buffer_bytes_max;
+        let ended = self.chain.has_ended();
+        if ended && !progress.told_end && self.chain.sources() > 0 {
+            progress.told_end = true;
+            self.report(Report::Ended { subtask: self.number })?;
+        }
+        match self.commands.try_recv() {
+            Ok(command) => {
+                self.commanded(command, progress)?;
+                return Ok(Step::Worked);
+            }
+            Err(TryRecvError::Disconnected) => return Err(Stop::Abandoned),
+            Err(TryRecvError::Empty) if progress.last => return Ok(Step::Last),
+            Err(TryRecvError::Empty) if full => return Ok(Step::Full),
+            Err(TryRecvError::Empty) => {}
+        }
+        self.chain.advance_sources(self.clock.monotonic());
+        if self.turn()? {
+            if let Some(arrived) = self.inbox.next_barrier(self.clock.monotonic()) {
+                progress.last |= self.arrived(arrived)?;
+            }
+            return Ok(Step::Worked);
+        }
+        if let Some(arrived) = self.inbox.next(self.clock.monotonic()) {
+            progress.idle = 0;
+            progress.last |= self.arrived(arrived)?;
+            return Ok(Step::Worked);
+        }
+        if ended || self.inbox.own_is_held() {
+            return Ok(Step::Nothing);
+        }
+        self.read(progress)?;
+        Ok(Step::Worked)
+    }
+
+    /// Takes a batch from the next source, if it has one, as far as it goes.
+    fn read(&mut self, progress: &mut Progress) -> Result<(), Stop> {
+        let sources = self.chain.sources();
+        progress.source = (progress.source + 1) % sources;
+        let patience = if self.inbox.has_no_channels() { IDLE_WAIT } else { SHORT_WAIT };
+        let wait = if progress.idle >= sources { patience } else { Duration::ZERO };
+        match self.chain.poll(progress.source, wait, self.clock.monotonic())? {
+            None => progress.idle += 1,
+            Some(batch) => {
+                progress.idle = 0;
+                if self.guarantee == Guarantee::AtMostOnce {
+                    progress.last |= self.decide_first()?;
+                }
+                self.process(progress.source, batch)?;
+                progress.batches = progress.batches.wrapping_add(1);
+            }
+        }
+        if progress.idle == sources || progress.batches.is_multiple_of(LAG_EVERY_BATCHES) {
+            self.meters.lag[self.number].set(self.chain.lag().map_or(-1, |lag| lag as i64));
+        }
+        Ok(())
+    }
+
+    fn commanded(&mut self, command: Command, progress: &mut Progress) -> Result<(), Stop> {
+        progress.told_end &= !matches!(command, Command::AddPartitions { .. });
+        progress.last |= self.obey(command)?;
+        Ok(())
+    }
+
+    /// Nothing to read: waits for a command, for another subtask's rows, or for a timer.
+    fn wait(&mut self) -> Result<(), Stop> {
+        let due = self.chain.next_processing_time()?;
+        let timeout = due.map_or(IDLE_WAIT, |ms| Duration::from_millis(ms.max(0).unsigned_abs())).min(IDLE_WAIT);
+        if self.inbox.has_no_channels() {
+            let mut select = crossbeam_channel::Select::new();
+            select.recv(&self.commands);
+            let _ = select.ready_timeout(timeout);
+            return Ok(());
+        }
+        let mut select = crossbeam_channel::Select::new();
+        select.recv(&self.commands);
+        select.recv(self.inbox.parcels());
+        let _ = select.ready_timeout(timeout);
+        Ok(())
+    }
+
+    /// One round of timers, or one watermark passed on.
+    fn turn(&mut self) -> Result<bool, Stop> {
+        let ended = self.ended.clone();
+        Ok(self.chain.turn(&mut || wait_for_room(&ended))?)
+    }
+
+    /// What came from other subtasks. Returns true behind the last barrier.
+    fn arrived(&mut self, arrived: Arrived) -> Result<bool, Stop> {
+        match arrived {
+            Arrived::Rows(exchange, batch) => {
+                let ended = self.ended.clone();
+                self.chain.process_exchanged(exchange, batch, &mut || wait_for_room(&ended))?;
+                Ok(false)
+            }
+            Arrived::Watermark(exchange, watermark) => {
+                self.chain.advance_exchanged(exchange, watermark);
+                Ok(false)
+            }
+            Arrived::Aligned(barrier) => self.snapshot(barrier),
+        }
+    }
+
+    /// Every input has delivered the barrier. Returns true behind the last one.
+    fn snapshot(&mut self, barrier: Barrier) -> Result<bool, Stop> {
+        let before = self.clock.monotonic();
+        let snapshot = self.chain.barrier(barrier)?;
+        let after = self.clock.monotonic();
+        self.meters.paused(after - before);
+        self.meters.aligned(self.inbox.release(after));
+        self.report(Report::Delivered { subtask: self.number, epoch: barrier.epoch, snapshot })?;
+        Ok(barrier.last)
     }
 
     fn report(&self, report: Report) -> Result<(), Stop> {
         self.reports.send(report).map_err(|_| Stop::Abandoned)
     }
 
-    fn process(&mut self, source: usize, batch: weir_protocol::batch::Batch) -> Result<(), Stop> {
-        let wall_ms = self.clock.wall_ms();
+    fn process(&mut self, source: usize, batch: Batch) -> Result<(), Stop> {
         let ended = self.ended.clone();
-        Ok(self.chain.process(source, batch, wall_ms, &mut || wait_for_room(&ended))?)
+        Ok(self.chain.process(source, batch, &mut || wait_for_room(&ended))?)
     }
 
     /// At most once: the positions behind a fetched batch become true before its first record is processed.
@@ -203,12 +335,16 @@ impl Subtask {
                 self.chain.add_partitions(source, &start)?;
                 Ok(false)
             }
-            Command::Barrier { epoch, last } => {
-                let before = self.clock.monotonic();
-                let snapshot = self.chain.barrier(epoch)?;
-                self.meters.paused(self.clock.monotonic() - before);
-                self.report(Report::Delivered { subtask: self.number, epoch, snapshot })?;
-                Ok(last)
+            Command::Barrier(barrier) => {
+                if barrier.last {
+                    // What an end of input has set off belongs in front of the last barrier.
+                    self.chain.advance_sources(self.clock.monotonic());
+                    while self.turn()? {}
+                }
+                match self.inbox.own_barrier(barrier, self.clock.monotonic()) {
+                    Some(aligned) => self.snapshot(aligned),
+                    None => Ok(false),
+                }
             }
             Command::Proceed => Ok(false),
         }

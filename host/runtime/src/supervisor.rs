@@ -32,6 +32,10 @@ pub struct Run {
     pub directory: PathBuf,
     /// Stop at what is the end when it starts.
     pub until_end: bool,
+    /// What is the end when it starts is the end of event time, as it is for a source that ends by itself.
+    pub drain: bool,
+    /// A pipeline that was drained to its end starts again.
+    pub restart_finished: bool,
     /// A message asks for a graceful stop.
     pub stop: Receiver<()>,
     /// Time.

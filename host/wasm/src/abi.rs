@@ -4,6 +4,7 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 use weir_protocol::batch::{Batch, Column};
 use weir_protocol::connector::CallContext;
 use weir_protocol::output::{Output, Rejection};
+use weir_protocol::slots::Slots;
 
 /// `types.column` on its way in.
 #[derive(ComponentType, Lower)]
@@ -38,8 +39,8 @@ pub struct LoweredBatch<'a> {
 }
 
 impl<'a> LoweredBatch<'a> {
-    /// A batch for an operator without state and timers: no slots.
-    pub fn new(batch: &'a Batch, context: &CallContext) -> LoweredBatch<'a> {
+    /// A batch as the guest sees it. `slots` is empty where the operator has neither state nor timers.
+    pub fn new(batch: &'a Batch, slots: &'a Slots, context: &CallContext) -> LoweredBatch<'a> {
         LoweredBatch {
             port: context.port,
             // A batch is cut at `batch_rows_max`, far below 2^32.
@@ -50,8 +51,9 @@ impl<'a> LoweredBatch<'a> {
             keys: (&batch.keys).into(),
             values: (&batch.values).into(),
             headers: (&batch.headers).into(),
-            slot_count: 0,
-            slots: &[],
+            // Not more than rows.
+            slot_count: slots.count() as u32,
+            slots: &slots.rows,
         }
     }
 }
@@ -113,7 +115,9 @@ impl From<LiftedOutput> for Output {
 
 /// What `mapping.process` and `processing.process` take.
 pub type ProcessParameters<'a> = (LoweredBatch<'a>,);
-/// What they return.
+/// What `processing.on-timers` takes: the timer's name, and the fired ones.
+pub type OnTimersParameters<'a> = (&'a str, LoweredBatch<'a>);
+/// What they all return.
 pub type ProcessResults = (Result<LiftedOutput, String>,);
 
 /// `processing.description` on its way out.

@@ -4,57 +4,9 @@ use crate::abi::{LiftedDescription, LiftedStateKind, LiftedTimerClock};
 use crate::artefact::NotAnOperator;
 use crate::one_line::one_line;
 use std::collections::BTreeSet;
-
-/// An output port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutputPort {
-    /// Its name.
-    pub name: String,
-    /// It promises that each record keeps its source row's key.
-    pub keeps_key: bool,
-}
-
-/// How a state is shaped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StateKind {
-    /// One value per key.
-    Value,
-    /// A sorted map per key.
-    Map,
-    /// A growing sequence per key.
-    List,
-}
-
-/// A declared state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StateDeclaration {
-    /// Its name on disk.
-    pub name: String,
-    /// Its shape.
-    pub kind: StateKind,
-    /// The version of its encoding.
-    pub version: u32,
-    /// Seconds after which an entry reads as absent; 0 = never.
-    pub ttl_seconds: u32,
-}
-
-/// What a timer goes by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimerClock {
-    /// The watermark.
-    EventTime,
-    /// Processing time.
-    ProcessingTime,
-}
-
-/// A declared timer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TimerDeclaration {
-    /// Its name.
-    pub name: String,
-    /// What it goes by.
-    pub clock: TimerClock,
-}
+use weir_protocol::state::{
+    OperatorShape, OutputPort, StateDeclaration, StateKind, TimerClock, TimerDeclaration,
+};
 
 /// A configuration key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +32,8 @@ pub struct Description {
     pub states: Vec<StateDeclaration>,
     /// The timers.
     pub timers: Vec<TimerDeclaration>,
+    /// It can read the state of its older versions.
+    pub migrates: bool,
     /// The configuration keys; `None` where any key is accepted, because a mapper cannot say.
     pub config: Option<Vec<ConfigKey>>,
 }
@@ -96,31 +50,30 @@ impl Description {
             outputs: vec![OutputPort { name: "out".into(), keeps_key: false }],
             states: Vec::new(),
             timers: Vec::new(),
+            migrates: false,
             config: None,
         }
     }
 
-    /// Checks what a processor says of itself against the contract and against what this host can do.
-    pub(crate) fn of_processor(said: LiftedDescription) -> Result<Description, NotAnOperator> {
-        let description = Description::from(said);
+    /// Checks what a processor says of itself against the contract. `migrates`: it exports `migration`.
+    pub(crate) fn of_processor(
+        said: LiftedDescription,
+        migrates: bool,
+    ) -> Result<Description, NotAnOperator> {
+        let description = Description { migrates, ..Description::from(said) };
         description.check()?;
-        let not_yet = |what: String| Err(NotAnOperator(format!("{what}, which this weir does not run yet")));
-        if let Some(state) = description.states.first() {
-            return not_yet(format!(
-                "declares the state {:?}: keyed state and timers are not there yet",
-                state.name
-            ));
-        }
-        if let Some(timer) = description.timers.first() {
-            return not_yet(format!(
-                "declares the timer {:?}: keyed state and timers are not there yet",
-                timer.name
-            ));
-        }
-        if description.inputs.len() > 1 {
-            return not_yet(format!("has {} input ports: only one is there yet", description.inputs.len()));
-        }
         Ok(description)
+    }
+
+    /// What it is to the plan.
+    pub fn shape(&self) -> OperatorShape {
+        OperatorShape {
+            inputs: self.inputs.clone(),
+            outputs: self.outputs.clone(),
+            states: self.states.clone(),
+            timers: self.timers.clone(),
+            migrates: self.migrates,
+        }
     }
 
     fn check(&self) -> Result<(), NotAnOperator> {
@@ -187,6 +140,7 @@ impl From<LiftedDescription> for Description {
             outputs: outputs.map(|port| OutputPort { name: port.name, keeps_key: port.keeps_key }).collect(),
             states: states.collect(),
             timers: timers.collect(),
+            migrates: false,
             config: Some(config.collect()),
         }
     }

@@ -24,7 +24,7 @@ pub fn classify(error: &wasmtime::Error, data: &StoreData) -> CallFailure {
     let (kind, reason) = if let Some(exceeded) = data.time.exceeded() {
         (FailureKind::Timeout, exceeded.to_owned())
     } else if cause.contains(FUEL_EXHAUSTED) {
-        (FailureKind::OutputLimit, "the call handed over more bytes than its output limit".to_owned())
+        (FailureKind::OutputLimit, "the call handed over more bytes at once than its output limit, or its limit on writes to state, permits".to_owned())
     } else if let Some(refusal) = data.memory.refusal() {
         (FailureKind::Memory, refusal)
     } else {

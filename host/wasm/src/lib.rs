@@ -10,6 +10,8 @@
 //! - `prepared`, `description`, `config_check`: what the operator is, and whether a configuration fits
 //! - `operator`, `instance`: the seam of the runtime; an instance is thrown away after every failed call
 //! - `abi`: one copy into the guest, one out of it
+//! - `imports`, `state_access`: keyed state and timers, and when a guest may touch them
+//! - `migrator`, `migration_abi`: state of an older version, rewritten page by page
 //! - `time_limit`, `ticker`, `memory_limit`, `failure`: limits, and what it means when one is reached
 //! - `guest_sink`, `guest_log`, `guest_metrics`: what the guest says
 //!
@@ -28,13 +30,17 @@ mod failure;
 mod guest_log;
 mod guest_metrics;
 mod guest_sink;
+mod imports;
 mod instance;
 mod interface_name;
 mod linking;
 mod memory_limit;
+mod migration_abi;
+mod migrator;
 mod one_line;
 mod operator;
 mod prepared;
+mod state_access;
 mod store_data;
 #[cfg(test)]
 mod testing;
@@ -46,12 +52,11 @@ mod world;
 pub use artefact::NotAnOperator;
 pub use cache::CacheError;
 pub use contract::{CONTRACT_VERSION, embed_world};
-pub use description::{
-    ConfigKey, Description, OutputPort, StateDeclaration, StateKind, TimerClock, TimerDeclaration,
-};
+pub use description::{ConfigKey, Description};
 pub use digest::Digest;
 pub use engine::{Engine, EngineError, LoadError};
 pub use guest_sink::{GuestSink, Level, SilentGuestSink};
+pub use migrator::WasmMigrator;
 pub use operator::{OperatorError, OperatorOptions, WasmOperator};
 pub use prepared::Prepared;
 pub use time_limit::thread_cpu_time;

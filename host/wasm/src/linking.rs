@@ -4,19 +4,11 @@ use crate::abi::{LiftedLevel, LiftedStream};
 use crate::contract::CONTRACT_VERSION;
 use crate::guest_log::ConsoleStream;
 use crate::guest_sink::Level;
+use crate::imports::{list_state, map_state, timers, value_state};
 use crate::store_data::StoreData;
 use crate::wasi_stubs;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Component, Linker, LinkerInstance};
-
-/// Functions that exist in the contract and not yet in this host. An operator that declares no state and no timer may
-/// still import them, because its bindings do.
-const NOT_YET: [(&str, &[&str]); 4] = [
-    ("value-state", &["get-many", "put-many"]),
-    ("map-state", &["get-many", "put-many", "scan", "clear-many"]),
-    ("list-state", &["append-many", "scan", "clear-many"]),
-    ("timers", &["register-many", "delete-many"]),
-];
 
 /// Everything that `component` may import.
 pub fn linker(engine: &wasmtime::Engine, component: &Component) -> wasmtime::Result<Linker<StoreData>> {
@@ -25,16 +17,11 @@ pub fn linker(engine: &wasmtime::Engine, component: &Component) -> wasmtime::Res
     link_log(&mut interface(&mut linker, "log")?)?;
     link_console(&mut interface(&mut linker, "console")?)?;
     link_metrics(&mut interface(&mut linker, "metrics")?)?;
-    for (name, functions) in NOT_YET {
-        let mut instance = interface(&mut linker, name)?;
-        for function in functions {
-            instance.func_new(function, move |_, _, _, _| {
-                Err(wasmtime::Error::msg(format!(
-                    "{name}.{function} was called, but the operator declares no state and no timer"
-                )))
-            })?;
-        }
-    }
+    // Also for an operator without state: its bindings import them, whether it calls them or not.
+    value_state::link(&mut interface(&mut linker, "value-state")?)?;
+    map_state::link(&mut interface(&mut linker, "map-state")?)?;
+    list_state::link(&mut interface(&mut linker, "list-state")?)?;
+    timers::link(&mut interface(&mut linker, "timers")?)?;
     wasi_stubs::link(&mut linker, engine, component)?;
     Ok(linker)
 }

@@ -2,17 +2,20 @@
 
 use crate::config_check;
 use crate::guest_sink::GuestSink;
-use crate::instance::Instance;
+use crate::instance::{CallRules, Instance};
 use crate::prepared::Prepared;
-use crate::store_data::SharedVoice;
+use crate::state_access::Activity;
+use crate::store_data::{SharedVoice, StoreData};
 use crate::ticker::TickerUse;
 use crate::world::World;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use weir_protocol::batch::Batch;
-use weir_protocol::connector::{CallContext, CallError, Operator};
+use weir_protocol::connector::{CallContext, CallError, CallFailure, Operator};
 use weir_protocol::output::Output;
 use weir_protocol::plan::OperatorLimits;
+use weir_protocol::slots::Slots;
+use weir_protocol::state::SharedState;
 
 /// How an operator is started.
 pub struct OperatorOptions {
@@ -24,6 +27,8 @@ pub struct OperatorOptions {
     pub limits: OperatorLimits,
     /// For a mapper: the pipeline promises that it keeps keys. A processor's ports say so themselves.
     pub keeps_key: bool,
+    /// Its state and timers; `None` where it has neither. While a call runs nobody else may hold the lock.
+    pub state: Option<SharedState>,
     /// Takes its log lines and metrics.
     pub guest: Arc<dyn GuestSink>,
 }
@@ -54,6 +59,7 @@ pub struct WasmOperator {
     config: Arc<BTreeMap<String, String>>,
     limits: OperatorLimits,
     keeps_key: Vec<bool>,
+    state: Option<SharedState>,
     voice: SharedVoice,
     instance: Option<Instance>,
     _ticking: TickerUse,
@@ -61,7 +67,7 @@ pub struct WasmOperator {
 
 impl WasmOperator {
     pub(crate) fn start(prepared: Prepared, options: OperatorOptions) -> Result<WasmOperator, OperatorError> {
-        let OperatorOptions { name, config, limits, keeps_key, guest } = options;
+        let OperatorOptions { name, config, limits, keeps_key, state, guest } = options;
         let problems = prepared.check_config(&config);
         if !problems.is_empty() {
             return Err(OperatorError::Config { name, problems });
@@ -80,6 +86,7 @@ impl WasmOperator {
             name,
             limits,
             keeps_key,
+            state,
         };
         operator.instance = Some(operator.fresh_instance().map_err(OperatorError::Start)?);
         Ok(operator)
@@ -89,14 +96,15 @@ impl WasmOperator {
     fn fresh_instance(&self) -> Result<Instance, String> {
         let exports = self.prepared.exports();
         let (config, voice) = (self.config.clone(), self.voice.clone());
-        let started = Instance::start(self.prepared.instantiate_pre(), exports, config, voice, &self.limits);
+        let data = StoreData::new(config, voice, self.state.clone(), &self.limits);
+        let started = Instance::start(self.prepared.instantiate_pre(), exports, data, &self.limits);
         let mut instance =
             started.map_err(|failure| format!("operator {} cannot be started: {failure}", self.name))?;
         let Some(open) = exports.open else {
             self.voice.get().metrics.apply();
             return Ok(instance);
         };
-        let opened = instance.ask::<Result<(), String>>(open, self.limits.call);
+        let opened = instance.ask::<Result<(), String>>(open, Activity::Opening, self.limits.call);
         let refusal = match opened {
             Ok(Ok(())) => {
                 self.voice.get().metrics.apply();
@@ -113,20 +121,18 @@ impl WasmOperator {
     pub fn memory_bytes(&self) -> usize {
         self.instance.as_ref().map_or(0, Instance::memory_bytes)
     }
-}
 
-impl Operator for WasmOperator {
-    fn call(&mut self, input: &Batch, context: CallContext) -> Result<Output, CallError> {
-        // The contract promises a guest at least one row.
-        if input.rows == 0 {
-            return Ok(Output::default());
-        }
+    /// Calls the instance of the moment, or a fresh one. It is kept only if the call succeeds.
+    fn call_instance(
+        &mut self,
+        call: impl FnOnce(&mut Instance, &CallRules<'_>) -> Result<Output, CallFailure>,
+    ) -> Result<Output, CallError> {
         // Taken out, so that whatever ends this call early leaves no used instance behind.
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
             None => self.fresh_instance().map_err(CallError::Broken)?,
         };
-        match instance.process(input, &context, &self.limits, &self.keeps_key) {
+        match call(&mut instance, &CallRules { limits: &self.limits, keeps_key: &self.keeps_key }) {
             Ok(output) => {
                 self.voice.get().metrics.apply();
                 if instance.memory_bytes() <= self.limits.memory_recycle_bytes {
@@ -139,6 +145,29 @@ impl Operator for WasmOperator {
                 Err(failure.into())
             }
         }
+    }
+}
+
+impl Operator for WasmOperator {
+    fn call(&mut self, input: &Batch, slots: &Slots, context: CallContext) -> Result<Output, CallError> {
+        // The contract promises a guest at least one row.
+        if input.rows == 0 {
+            return Ok(Output::default());
+        }
+        self.call_instance(|instance, rules| instance.process(input, slots, &context, rules))
+    }
+
+    fn on_timers(
+        &mut self,
+        timer: &str,
+        fired: &Batch,
+        slots: &Slots,
+        context: CallContext,
+    ) -> Result<Output, CallError> {
+        if fired.rows == 0 {
+            return Ok(Output::default());
+        }
+        self.call_instance(|instance, rules| instance.on_timers(timer, fired, slots, &context, rules))
     }
 
     fn reset(&mut self) {

@@ -6,10 +6,12 @@ use crate::config_check;
 use crate::description::{ConfigKey, Description};
 use crate::digest::Digest;
 use crate::engine::{Engine, LoadError};
-use crate::guest_sink::SilentGuestSink;
+use crate::guest_sink::{GuestSink, SilentGuestSink};
 use crate::instance::Instance;
 use crate::linking;
+use crate::migrator::WasmMigrator;
 use crate::operator::{OperatorError, OperatorOptions, WasmOperator};
+use crate::state_access::Activity;
 use crate::store_data::{SharedVoice, StoreData};
 use crate::world::{self, World};
 use std::collections::BTreeMap;
@@ -46,20 +48,36 @@ pub struct Exports {
     pub open: Option<ComponentExportIndex>,
     /// `describe`, in a processor.
     pub describe: Option<ComponentExportIndex>,
+    /// `on-timers`, in a processor.
+    pub on_timers: Option<ComponentExportIndex>,
+    /// `migrate`, in a processor that exports `migration`.
+    pub migrate: Option<ComponentExportIndex>,
 }
 
 impl Exports {
-    fn find(component: &Component, world: World, interface: &str) -> Result<Exports, NotAnOperator> {
-        let lacking = |name: &str| NotAnOperator(format!("exports {interface} without its function {name}"));
-        let instance = component.get_export_index(None, interface).ok_or_else(|| lacking("process"))?;
-        let find =
-            |name: &str| component.get_export_index(Some(&instance), name).ok_or_else(|| lacking(name));
-        let process = find("process")?;
+    /// `interface` and `migration` are full names of exports.
+    fn find(
+        component: &Component,
+        world: World,
+        interface: &str,
+        migration: Option<&str>,
+    ) -> Result<Exports, NotAnOperator> {
+        let find = |interface: &str, name: &str| {
+            let instance = component.get_export_index(None, interface);
+            instance
+                .and_then(|instance| component.get_export_index(Some(&instance), name))
+                .ok_or_else(|| NotAnOperator(format!("exports {interface} without its function {name}")))
+        };
+        let process = find(interface, "process")?;
         Ok(match world {
-            World::Mapper => Exports { process, open: None, describe: None },
-            World::Processor => {
-                Exports { process, open: Some(find("open")?), describe: Some(find("describe")?) }
-            }
+            World::Mapper => Exports { process, open: None, describe: None, on_timers: None, migrate: None },
+            World::Processor => Exports {
+                process,
+                open: Some(find(interface, "open")?),
+                describe: Some(find(interface, "describe")?),
+                on_timers: Some(find(interface, "on-timers")?),
+                migrate: migration.map(|migration| find(migration, "migrate")).transpose()?,
+            },
         })
     }
 }
@@ -74,14 +92,16 @@ impl Prepared {
         let shape = component.component_type();
         let imports: Vec<String> =
             shape.imports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
-        let (world, interface) = world::detect(shape.exports(engine.wasmtime()).map(|(name, _)| name))?;
+        let export_names = || shape.exports(engine.wasmtime()).map(|(name, _)| name);
+        let (world, interface) = world::detect(export_names())?;
+        let migration = world::find_migration(export_names())?;
         world::check_imports(imports.iter().map(String::as_str))?;
         let unlinkable =
             |error: wasmtime::Error| NotAnOperator(artefact::sentence("does not fit this host: ", &error));
         let pre = linking::linker(engine.wasmtime(), &component)
             .and_then(|linker| linker.instantiate_pre(&component))
             .map_err(unlinkable)?;
-        let exports = Exports::find(&component, world, &interface)?;
+        let exports = Exports::find(&component, world, &interface, migration.as_deref())?;
         let description = describe(&engine, &pre, &exports)?;
         let shared = Shared { engine, pre, exports, digest, size, imports, world, description };
         Ok(Prepared { shared: Arc::new(shared) })
@@ -97,7 +117,7 @@ impl Prepared {
         self.shared.world
     }
 
-    /// Its ports and configuration keys.
+    /// Its ports, its configuration keys, and what it keeps per key.
     pub fn description(&self) -> &Description {
         &self.shared.description
     }
@@ -121,6 +141,17 @@ impl Prepared {
     /// record.
     pub fn operator(&self, options: OperatorOptions) -> Result<WasmOperator, OperatorError> {
         WasmOperator::start(self.clone(), options)
+    }
+
+    /// What brings state of an older version up to the declared one, for the operator `name` of the pipeline. `None`
+    /// where the component exports no `migration`. Its instance is made when the first page comes.
+    pub fn migrator(
+        &self,
+        name: &str,
+        limits: OperatorLimits,
+        guest: Arc<dyn GuestSink>,
+    ) -> Option<WasmMigrator> {
+        WasmMigrator::new(self, name, limits, guest)
     }
 
     pub(crate) fn config_keys(&self) -> Option<&[ConfigKey]> {
@@ -149,14 +180,16 @@ fn describe(
     let _ticking = engine.start_ticking()?;
     let limits = OperatorLimits { call: DESCRIBE_TIME, ..OperatorLimits::default() };
     let voice = SharedVoice::new(Arc::new(SilentGuestSink), &limits);
-    let mut instance = Instance::start(pre, exports, Arc::default(), voice, &limits)
+    let data = StoreData::new(Arc::default(), voice, None, &limits);
+    let mut instance = Instance::start(pre, exports, data, &limits)
         .map_err(|failure| NotAnOperator(format!("cannot be started: {failure}")))?;
-    instance.check_process().map_err(|error| {
-        NotAnOperator(artefact::sentence("exports process with a type that is not the contract's: ", &error))
+    instance.check_types().map_err(|(function, error)| {
+        let lead = format!("exports {function} with a type that is not the contract's: ");
+        NotAnOperator(artefact::sentence(&lead, &error))
     })?;
     let Some(describe) = exports.describe else { return Ok(Description::of_mapper()) };
     let said: LiftedDescription = instance
-        .ask(describe, DESCRIBE_TIME)
+        .ask(describe, Activity::Describing, DESCRIBE_TIME)
         .map_err(|failure| NotAnOperator(format!("cannot be described: describe failed with {failure}")))?;
-    Ok(Description::of_processor(said)?)
+    Ok(Description::of_processor(said, exports.migrate.is_some())?)
 }

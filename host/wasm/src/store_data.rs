@@ -4,12 +4,14 @@ use crate::guest_log::GuestLog;
 use crate::guest_metrics::GuestMetrics;
 use crate::guest_sink::GuestSink;
 use crate::memory_limit::MemoryLimit;
+use crate::state_access::{Activity, StateAccess};
 use crate::time_limit::TimeLimit;
 use crate::wasi_stubs::WasiState;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use weir_protocol::plan::OperatorLimits;
+use weir_protocol::state::SharedState;
 
 /// What an operator says, over all of its instances.
 pub struct GuestVoice {
@@ -42,6 +44,8 @@ pub struct StoreData {
     pub config: Arc<BTreeMap<String, String>>,
     /// Log and metrics.
     pub voice: SharedVoice,
+    /// State and timers.
+    pub state: StateAccess,
     /// Memory.
     pub memory: MemoryLimit,
     /// Time.
@@ -55,11 +59,13 @@ impl StoreData {
     pub fn new(
         config: Arc<BTreeMap<String, String>>,
         voice: SharedVoice,
+        state: Option<SharedState>,
         limits: &OperatorLimits,
     ) -> StoreData {
         StoreData {
             config,
             voice,
+            state: StateAccess::new(state),
             memory: MemoryLimit::new(limits.memory_bytes),
             time: TimeLimit::new(limits.call),
             wasi: WasiState::default(),
@@ -67,7 +73,8 @@ impl StoreData {
     }
 
     /// A call begins.
-    pub fn begin_call(&mut self, limit: Duration) {
+    pub fn begin_call(&mut self, activity: Activity, limit: Duration) {
+        self.state.begin(activity);
         self.voice.get().log.begin_call();
         self.memory.begin_call();
         self.time.begin_call(limit);

@@ -77,6 +77,21 @@ pub fn detect<'a>(exports: impl Iterator<Item = &'a str>) -> Result<(World, Stri
     })
 }
 
+/// The full name of the exported `migration`, where there is one.
+pub fn find_migration<'a>(
+    mut exports: impl Iterator<Item = &'a str>,
+) -> Result<Option<String>, NotAnOperator> {
+    let found = exports.find_map(|name| match operator_interface(name) {
+        Some(("migration", version)) => Some((name, version)),
+        _ => None,
+    });
+    match found {
+        None => Ok(None),
+        Some((name, Some(version))) if ours().runs(version) => Ok(Some(name.to_owned())),
+        Some((name, _)) => Err(refuse_version("exports", name, &format!("{PACKAGE} {CONTRACT_VERSION}"))),
+    }
+}
+
 /// The interface and version of a name of our package. A version that cannot be read is `None`.
 fn operator_interface(name: &str) -> Option<(&str, Option<Version>)> {
     let rest = name.strip_prefix(PACKAGE)?.strip_prefix('/')?;
@@ -129,6 +144,15 @@ mod tests {
         let migrating = ["weir:operator/migration@0.1.0", "weir:operator/processing@0.1.0"];
         assert_eq!(detected(&migrating), Ok(World::Processor));
         assert_eq!(detected(&["wasi:cli/run@0.2.0", "weir:operator/mapping@0.1.0"]), Ok(World::Mapper));
+    }
+
+    #[test]
+    fn a_migration_is_found_and_its_version_checked() {
+        let found = |exports: &[&str]| find_migration(exports.iter().copied()).map_err(|error| error.0);
+        let name = "weir:operator/migration@0.1.0";
+        assert_eq!(found(&["weir:operator/processing@0.1.0", name]), Ok(Some(name.to_owned())));
+        assert_eq!(found(&["weir:operator/processing@0.1.0"]), Ok(None));
+        assert!(found(&["weir:operator/migration@0.2.0"]).unwrap_err().contains("this host speaks"));
     }
 
     #[test]

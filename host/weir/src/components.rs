@@ -3,7 +3,8 @@
 use crate::guest_voice::{GuestMetrics, GuestVoice};
 use std::sync::Arc;
 use weir_protocol::connector::{ConnectorError, Operator};
-use weir_protocol::plan::{OperatorSpec, Ports, Problem};
+use weir_protocol::plan::{OperatorSpec, Problem};
+use weir_protocol::state::{Migrator, OperatorShape, SharedState};
 use weir_runtime::connect::OperatorFactory;
 use weir_wasm::{Engine, OperatorOptions, Prepared};
 
@@ -33,9 +34,14 @@ pub fn load(engine: &Engine, spec: &OperatorSpec, metrics: &GuestMetrics) -> Res
 }
 
 impl Component {
-    /// The names of its output ports.
-    pub fn ports(&self) -> Ports {
-        self.prepared.description().outputs.iter().map(|port| port.name.clone()).collect()
+    /// What it is to the plan.
+    pub fn shape(&self) -> OperatorShape {
+        self.prepared.description().shape()
+    }
+
+    fn voice(&self, subtask: usize) -> Arc<GuestVoice> {
+        let operator = self.spec.name.clone();
+        Arc::new(GuestVoice { operator, subtask, metrics: self.metrics.clone() })
     }
 }
 
@@ -44,20 +50,25 @@ impl OperatorFactory for Component {
         &self.digest
     }
 
-    fn output_ports(&self) -> usize {
-        self.prepared.description().outputs.len()
-    }
-
-    fn operator(&self, subtask: usize) -> Result<Box<dyn Operator>, ConnectorError> {
-        let operator = self.spec.name.clone();
+    fn operator(
+        &self,
+        subtask: usize,
+        state: Option<SharedState>,
+    ) -> Result<Box<dyn Operator>, ConnectorError> {
         let options = OperatorOptions {
             name: self.spec.name.clone(),
             config: self.spec.config.clone(),
             limits: self.spec.limits.clone(),
             keeps_key: self.spec.keeps_key,
-            guest: Arc::new(GuestVoice { operator, subtask, metrics: self.metrics.clone() }),
+            state,
+            guest: self.voice(subtask),
         };
         let started = self.prepared.operator(options);
         Ok(Box::new(started.map_err(|error| ConnectorError::permanent(error.to_string()))?))
+    }
+
+    fn migrator(&self) -> Result<Option<Box<dyn Migrator>>, ConnectorError> {
+        let migrator = self.prepared.migrator(&self.spec.name, self.spec.limits.clone(), self.voice(0));
+        Ok(migrator.map(|migrator| Box::new(migrator) as Box<dyn Migrator>))
     }
 }

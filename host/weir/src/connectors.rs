@@ -1,5 +1,6 @@
 //! Which adapter implements which seam: the one list.
 
+use crate::memory;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,12 +15,15 @@ use weir_protocol::connector::{ConnectorError, DecisionLog, Sink, Source};
 use weir_protocol::epoch::Incarnation;
 use weir_protocol::plan::{ClusterSpec, Guarantee, Plan, SinkKind, SinkSpec, SourceKind, SourceSpec};
 use weir_runtime::connect::{Connected, Connectors};
+use weir_state::backend::{RocksBackend, StateMemory};
 
 /// Makes the connectors of one plan.
 pub struct PlanConnectors {
     plan: Arc<Plan>,
     /// The pipeline's directory, for a decision that no cluster holds.
     directory: PathBuf,
+    /// Bytes for all keyed state.
+    state_memory: usize,
 }
 
 /// The clusters of a plan, connected.
@@ -43,7 +47,8 @@ enum Decider {
 impl PlanConnectors {
     /// Connects nothing yet.
     pub fn new(plan: Arc<Plan>, directory: PathBuf) -> PlanConnectors {
-        PlanConnectors { plan, directory }
+        let state_memory = plan.spec.state_memory_max.unwrap_or_else(memory::default_for_state);
+        PlanConnectors { plan, directory, state_memory }
     }
 
     /// What can be known about the clusters before a start; nothing for a cluster that does not answer yet, which is
@@ -239,6 +244,7 @@ impl Connectors for PlanConnectors {
             decisions,
             transaction_timeout,
             needs_manifest: self.needs_manifest(&decider),
+            states: Arc::new(RocksBackend::new(StateMemory::of(self.state_memory))),
         })
     }
 

@@ -15,6 +15,7 @@ mod guest_voice;
 #[cfg(feature = "kill-points")]
 mod kill_points;
 mod logging;
+mod memory;
 mod pipeline_file;
 mod prepared_pipeline;
 mod signals;

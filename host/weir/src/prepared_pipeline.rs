@@ -56,8 +56,8 @@ pub fn prepare(file: &PipelineFile, engine: &Engine, missing: Missing) -> Result
             }
         }
     }
-    let ports: Vec<_> = loaded.iter().map(|component| component.as_ref().map(Component::ports)).collect();
-    match Plan::check(file.spec.clone(), &ports) {
+    let shapes: Vec<_> = loaded.iter().map(|component| component.as_ref().map(Component::shape)).collect();
+    match Plan::check(file.spec.clone(), &shapes) {
         Ok(plan) if problems.is_empty() => {
             let shared = |component| Arc::new(component) as Arc<dyn OperatorFactory>;
             let operators = loaded.into_iter().flatten().map(shared).collect();

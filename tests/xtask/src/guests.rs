@@ -9,12 +9,17 @@ use std::path::PathBuf;
 /// The guests that the demo needs, and that the host embeds.
 pub const OF_THE_DEMO: &[&str] = &["prefix"];
 /// The operators that ship with weir.
-pub const OPERATORS: &[&str] = &["prefix", "filter_json", "route"];
+pub const OPERATORS: &[&str] =
+    &["prefix", "filter_json", "route", "count_by_key", "dedup", "tumbling_sum", "join"];
 /// Everything that the tests need.
 pub const ALL: &[&str] = &[
     "prefix",
     "filter_json",
     "route",
+    "count_by_key",
+    "dedup",
+    "tumbling_sum",
+    "join",
     "hostile-guests",
     "hostile_describe_endless",
     "hostile_describe_traps",

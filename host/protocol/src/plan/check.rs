@@ -1,18 +1,22 @@
 //! Judges a specification: all problems at once, each with the path of its key.
 
+use super::graph::Edges;
 use super::*;
+use crate::key_group::MAX_PARALLELISM_LIMIT;
+use crate::state::OutputPort;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 impl Plan {
-    /// Checks a specification. `ports` tells the output ports of each operator, in the order of `spec.operators`;
-    /// `None` where they are not known yet (`weir validate` without the components): then every port name is taken.
-    pub fn check(spec: PipelineSpec, ports: &[Option<Ports>]) -> Result<Plan, Vec<Problem>> {
-        let mut checker = Checker { spec: &spec, ports, problems: Vec::new() };
+    /// Checks a specification. `shapes` tells what each operator is, in the order of `spec.operators`; `None` where
+    /// that is not known yet (`weir validate` without the components): then every port name is taken.
+    pub fn check(spec: PipelineSpec, shapes: &[Option<OperatorShape>]) -> Result<Plan, Vec<Problem>> {
+        let mut checker = Checker { spec: &spec, shapes, problems: Vec::new() };
         checker.names();
         checker.numbers();
         checker.clusters();
         checker.guarantee();
+        checker.keyed();
         let edges = checker.edges();
         let dead_letters = checker.dead_letters();
         let order = checker.order();
@@ -20,21 +24,37 @@ impl Plan {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let (from_source, from_operator) = edges;
-        Ok(Plan { spec, from_source, from_operator, dead_letters, order })
+        let shapes = (0..spec.operators.len())
+            .map(|index| shapes.get(index).cloned().flatten().unwrap_or_else(shape_of_mapper))
+            .collect();
+        let Edges { from_source, from_operator, inputs } = edges;
+        let (exchanges, stages) = (Vec::new(), Vec::new());
+        let mut plan =
+            Plan { spec, shapes, from_source, from_operator, inputs, dead_letters, order, exchanges, stages };
+        plan.cut_into_stages();
+        Ok(plan)
     }
 }
 
-type Edges = (Vec<Vec<Downstream>>, Vec<Vec<Vec<Downstream>>>);
+/// Below this a block cache and two write buffers do not fit.
+const STATE_MEMORY_MIN: usize = 8 << 20;
 
-struct Checker<'a> {
-    spec: &'a PipelineSpec,
-    ports: &'a [Option<Ports>],
+/// One input, one output, nothing kept.
+fn shape_of_mapper() -> OperatorShape {
+    let outputs = vec![OutputPort { name: "out".to_owned(), keeps_key: false }];
+    OperatorShape { inputs: vec!["in".to_owned()], outputs, ..OperatorShape::default() }
+}
+
+/// Gathers problems while it reads a specification.
+pub(super) struct Checker<'a> {
+    pub(super) spec: &'a PipelineSpec,
+    pub(super) shapes: &'a [Option<OperatorShape>],
     problems: Vec<Problem>,
 }
 
 impl Checker<'_> {
-    fn problem(&mut self, path: impl Into<String>, message: impl Into<String>) {
+    /// Notes a problem.
+    pub(super) fn problem(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.problems.push(Problem { path: path.into(), message: message.into() });
     }
 
@@ -89,6 +109,43 @@ impl Checker<'_> {
         if checkpoint.retain < 2 {
             self.problem("checkpoint.retain", format!("{}: expected at least 2", checkpoint.retain));
         }
+        if spec.savepoint.keep == 0 {
+            self.problem("savepoint.keep", "0: expected at least 1");
+        }
+        if let Some(every) = spec.savepoint.every
+            && every < checkpoint.interval
+        {
+            self.problem("savepoint.every", format!("{every:?}: expected at least checkpoint.interval ({:?}), for a savepoint is a copy of a checkpoint", checkpoint.interval));
+        }
+        if spec.channel_bytes_max == 0 {
+            self.problem("channel_bytes_max", "0: expected at least 1B; the default is 1MiB");
+        }
+        if let Some(memory) = spec.state_memory_max
+            && memory < STATE_MEMORY_MIN
+        {
+            self.problem("state_memory_max", format!("{memory} bytes: expected at least 8MiB"));
+        }
+        self.times();
+        self.limits();
+    }
+
+    fn times(&mut self) {
+        for source in &self.spec.sources {
+            let (path, time) = (format!("source.{}", source.name), &source.time);
+            if time.idleness.is_some_and(|idleness| idleness.is_zero()) {
+                self.problem(
+                    format!("{path}.idleness"),
+                    "expected more than 0; leave it out where a quiet partition holds time back",
+                );
+            }
+            if matches!(&time.timestamp, TimestampSpec::JsonField { field, .. } if field.is_empty()) {
+                self.problem(format!("{path}.timestamp.field"), "expected the name of a field");
+            }
+        }
+    }
+
+    fn limits(&mut self) {
+        let spec = self.spec;
         for operator in &spec.operators {
             let (path, limits) = (format!("operator.{}", operator.name), &operator.limits);
             if !(operator.breaker.share > 0.0 && operator.breaker.share <= 1.0) {
@@ -99,6 +156,15 @@ impl Checker<'_> {
             }
             if limits.batch_bytes_max == 0 || limits.batch_bytes_max > 1 << 30 {
                 self.problem(format!("{path}.limits.batch_bytes_max"), "expected 1B to 1GiB");
+            }
+            if limits.state_page_bytes_max == 0 || limits.state_page_bytes_max > 1 << 30 {
+                self.problem(format!("{path}.limits.state_page_bytes_max"), "expected 1B to 1GiB");
+            }
+            if limits.state_writes_bytes == 0 || limits.state_writes_bytes > 1 << 31 {
+                self.problem(format!("{path}.limits.state_writes"), "expected 1B to 2GiB");
+            }
+            if limits.timer_rounds_max == 0 {
+                self.problem(format!("{path}.limits.timer_rounds_max"), "expected at least 1");
             }
             if limits.call.is_zero() || limits.search < limits.call {
                 self.problem(
@@ -222,167 +288,45 @@ impl Checker<'_> {
         }
     }
 
-    fn upstream(&mut self, path: &str, input: &str) -> Option<Upstream> {
+    /// What only operators with state or timers can be asked.
+    fn keyed(&mut self) {
         let spec = self.spec;
-        if let Some(source) = spec.sources.iter().position(|source| source.name == input) {
-            return Some(Upstream::Source(source));
-        }
-        let (name, port) = match input.split_once('.') {
-            Some((name, port)) => (name, Some(port)),
-            None => (input, None),
-        };
-        let Some(operator) = spec.operators.iter().position(|operator| operator.name == name) else {
-            let names: Vec<&str> = spec
-                .sources
-                .iter()
-                .map(|s| s.name.as_str())
-                .chain(spec.operators.iter().map(|o| o.name.as_str()))
-                .collect();
-            self.problem(
-                path,
-                format!("there is no source or operator {name:?}; there are: {}", names.join(", ")),
-            );
-            return None;
-        };
-        let ports = self.ports.get(operator).and_then(Option::as_ref);
-        match (port, ports) {
-            (None, Some(ports)) if ports.len() > 1 => {
-                self.problem(
-                    path,
-                    format!(
-                        "operator {name} has several output ports; name one: {}",
-                        with_ports(name, ports)
-                    ),
-                );
-                None
-            }
-            (None, Some(ports)) if ports.is_empty() => {
-                self.problem(path, format!("operator {name} has no output port"));
-                None
-            }
-            (None, _) => Some(Upstream::Operator(operator, 0)),
-            (Some(_), None) => Some(Upstream::Operator(operator, 0)),
-            (Some(port), Some(ports)) => match ports.iter().position(|known| known == port) {
-                Some(index) => Some(Upstream::Operator(operator, index)),
-                None => {
-                    self.problem(
-                        path,
-                        format!(
-                            "operator {name} has no output port {port:?}; there are: {}",
-                            with_ports(name, ports)
-                        ),
-                    );
-                    None
-                }
-            },
-        }
-    }
-
-    fn edges(&mut self) -> Edges {
-        let spec = self.spec;
-        let port_counts =
-            (0..spec.operators.len()).map(|i| self.ports.get(i).and_then(Option::as_ref).map_or(1, Vec::len));
-        let mut from_source = vec![Vec::new(); spec.sources.len()];
-        let mut from_operator: Vec<Vec<Vec<Downstream>>> =
-            port_counts.map(|count| vec![Vec::new(); count]).collect();
-        let operators = spec
-            .operators
-            .iter()
-            .enumerate()
-            .map(|(i, o)| (Downstream::Operator(i), format!("operator.{}.input", o.name), &o.inputs));
-        let sinks = spec
-            .sinks
-            .iter()
-            .enumerate()
-            .map(|(i, s)| (Downstream::Sink(i), format!("sink.{}.input", s.name), &s.inputs));
-        for (downstream, path, inputs) in operators.chain(sinks) {
-            if inputs.is_empty() && matches!(downstream, Downstream::Operator(_)) {
-                self.problem(path.clone(), "expected the name of a source or operator");
-            }
-            for input in inputs {
-                match self.upstream(&path, input) {
-                    Some(Upstream::Source(source)) => from_source[source].push(downstream),
-                    Some(Upstream::Operator(operator, port)) => {
-                        if let Some(consumers) = from_operator[operator].get_mut(port) {
-                            consumers.push(downstream);
-                        }
-                    }
-                    None => {}
-                }
-            }
-        }
-        for (source, consumers) in spec.sources.iter().zip(&from_source) {
-            if consumers.is_empty() {
-                self.problem(
-                    format!("source.{}", source.name),
-                    "nothing reads it; remove it or name it as an input",
-                );
-            }
-        }
-        (from_source, from_operator)
-    }
-
-    fn dead_letters(&mut self) -> Vec<Option<usize>> {
-        let spec = self.spec;
-        let mut used = BTreeSet::new();
-        let mut targets = Vec::new();
-        for operator in &spec.operators {
-            let path = format!("operator.{}.on_error", operator.name);
-            targets.push(match &operator.on_error {
-                OnError::DeadLetter(name) => match spec.sinks.iter().position(|sink| sink.name == *name) {
-                    Some(sink) => {
-                        used.insert(sink);
-                        Some(sink)
-                    }
-                    None => {
-                        self.problem(
-                            path,
-                            format!("there is no section [sink.{name}]; add it without an input"),
-                        );
-                        None
-                    }
-                },
-                OnError::Fail | OnError::Skip => None,
-            });
-        }
-        for (index, sink) in spec.sinks.iter().enumerate() {
-            if sink.inputs.is_empty() && !used.contains(&index) {
-                self.problem(format!("sink.{}", sink.name), "nothing writes to it; give it an input, or name it in an operator's on_error = { dead_letter = ... }");
-            }
-        }
-        targets
-    }
-
-    /// Kahn's algorithm, in the file's order where there is a choice.
-    fn order(&mut self) -> Vec<usize> {
-        let spec = self.spec;
-        let index_of = |input: &String| {
-            let name = input.split('.').next().unwrap_or_default();
-            spec.operators.iter().position(|operator| operator.name == name)
-        };
-        let inputs: Vec<Vec<usize>> = spec
-            .operators
-            .iter()
-            .map(|operator| operator.inputs.iter().filter_map(index_of).collect())
-            .collect();
-        let mut order = Vec::new();
-        while let Some(next) = (0..inputs.len())
-            .find(|i| !order.contains(i) && inputs[*i].iter().all(|input| order.contains(input)))
+        if let Some(groups) = spec.max_parallelism
+            && !(1..=MAX_PARALLELISM_LIMIT).contains(&groups)
         {
-            order.push(next);
+            self.problem("max_parallelism", format!("{groups}: expected 1 to {MAX_PARALLELISM_LIMIT}"));
+        }
+        let groups = spec.max_parallelism.unwrap_or(crate::key_group::DEFAULT_MAX_PARALLELISM) as usize;
+        if spec.co_partitioned && !spec.sources.iter().all(|s| matches!(s.kind, SourceKind::Kafka { .. })) {
+            self.problem(
+                "co_partitioned",
+                "only Kafka topics have partitions that keys belong to; remove it, and rows are exchanged by key",
+            );
+        }
+        for gone in &spec.drop_operators {
+            if spec.operators.iter().any(|operator| operator.name == *gone) {
+                self.problem("drop_operators", format!("there is a section [operator.{gone}]; name only operators that are gone, and single states in their drop_state"));
+            }
         }
         for (index, operator) in spec.operators.iter().enumerate() {
-            if !order.contains(&index) {
+            let path = format!("operator.{}", operator.name);
+            let parallelism = operator.parallelism.unwrap_or(spec.parallelism);
+            if parallelism == 0 || parallelism > 256 {
+                self.problem(format!("{path}.parallelism"), format!("{parallelism}: expected 1 to 256"));
+            }
+            let Some(shape) = self.shape(index) else { continue };
+            if !shape.is_keyed() {
+                continue;
+            }
+            if parallelism > groups {
                 self.problem(
-                    format!("operator.{}.input", operator.name),
-                    "it reads its own output, directly or through others; a pipeline has no circles",
+                    format!("{path}.parallelism"),
+                    format!("{parallelism}: more than the {groups} key groups of max_parallelism"),
                 );
             }
+            if spec.guarantee == Guarantee::AtMostOnce {
+                self.problem("guarantee", format!("operator {} keeps state, and guarantee = \"at_most_once\" has no checkpoints to keep it in; use exactly_once or at_least_once", operator.name));
+            }
         }
-        order
     }
-}
-
-fn with_ports(name: &str, ports: &Ports) -> String {
-    ports.iter().map(|port| format!("{name}.{port}")).collect::<Vec<_>>().join(", ")
 }

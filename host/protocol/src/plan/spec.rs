@@ -52,8 +52,25 @@ impl Default for CheckpointSpec {
             min_pause: Duration::ZERO,
             tolerable_failures: 0,
             max_concurrent: 1,
-            retain: 2,
+            retain: 3,
         }
+    }
+}
+
+/// `[savepoint]`: self-contained copies of a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavepointSpec {
+    /// Time between two savepoints that are taken unasked; none = only when asked for.
+    pub every: Option<Duration>,
+    /// Where they go; none = `savepoints` in the pipeline's directory.
+    pub dir: Option<String>,
+    /// Savepoints taken unasked that are kept; those that were asked for are never removed.
+    pub keep: u32,
+}
+
+impl Default for SavepointSpec {
+    fn default() -> SavepointSpec {
+        SavepointSpec { every: None, dir: None, keep: 3 }
     }
 }
 
@@ -144,6 +161,56 @@ pub enum FileFormat {
     RawLines,
 }
 
+/// Where a record's event time comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum TimestampSpec {
+    /// The record's own timestamp.
+    #[default]
+    Record,
+    /// A top-level field of a JSON value: milliseconds since 1970, or a time in RFC 3339.
+    JsonField {
+        /// Its name.
+        field: String,
+        /// What happens to a record without it.
+        missing: TimestampMissing,
+    },
+}
+
+/// What happens to a record whose timestamp field is missing or cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimestampMissing {
+    /// The pipeline stops and names the record.
+    #[default]
+    Fail,
+    /// The record's own timestamp is kept, and the record is counted.
+    Record,
+}
+
+/// How a source derives watermarks. The names are Flink's.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum WatermarkStrategy {
+    /// None: event time does not move.
+    #[default]
+    None,
+    /// Timestamps of a partition never go down.
+    Monotonous,
+    /// Timestamps of a partition are late by at most this much.
+    BoundedOutOfOrderness(Duration),
+}
+
+/// Event time of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TimeSpec {
+    /// Where timestamps come from.
+    pub timestamp: TimestampSpec,
+    /// How watermarks follow from them.
+    pub watermarks: WatermarkStrategy,
+    /// A partition without records for this long does not hold the watermark back; none = it does.
+    pub idleness: Option<Duration>,
+    /// A timestamp that is further ahead of processing time than this does not move the watermark; none = any may.
+    pub max_timestamp_skew: Option<Duration>,
+}
+
 /// `[source.NAME]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceSpec {
@@ -151,6 +218,8 @@ pub struct SourceSpec {
     pub name: String,
     /// What it reads.
     pub kind: SourceKind,
+    /// Its event time.
+    pub time: TimeSpec,
 }
 
 /// What happens to a row that an operator cannot handle.
@@ -180,6 +249,13 @@ pub struct OperatorLimits {
     pub batch_rows_max: usize,
     /// Bytes of one batch.
     pub batch_bytes_max: usize,
+    /// Bytes that one page of a scan holds at the most, the first entry aside.
+    pub state_page_bytes_max: usize,
+    /// Bytes of state and timers that one call may write.
+    pub state_writes_bytes: usize,
+    /// How often, at one watermark or moment, timers may be due again after all that were due have fired; past it the
+    /// pipeline stops.
+    pub timer_rounds_max: u32,
     /// CPU time of one search for poison records; past it the pipeline stops.
     pub search: Duration,
     /// A longer log line is cut.
@@ -197,6 +273,9 @@ impl Default for OperatorLimits {
             output_bytes: 16 << 20,
             batch_rows_max: 4096,
             batch_bytes_max: 1 << 20,
+            state_page_bytes_max: 1 << 20,
+            state_writes_bytes: 64 << 20,
+            timer_rounds_max: 100_000,
             search: Duration::from_secs(60),
             log_line_bytes_max: 8 << 10,
             log_lines_per_second_max: 100,
@@ -221,13 +300,39 @@ impl Default for BreakerSpec {
     }
 }
 
+/// What a keyed operator does with a record that has no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NullKey {
+    /// The operator's error policy applies.
+    #[default]
+    Reject,
+    /// All such records share one key, which is null.
+    Group,
+}
+
+/// One input of an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputSpec {
+    /// A source or an operator, `name.port` for a named output port.
+    pub from: String,
+    /// The input port that it feeds; none = the only one.
+    pub port: Option<String>,
+}
+
+impl InputSpec {
+    /// Feeds the only input port.
+    pub fn from(from: impl Into<String>) -> InputSpec {
+        InputSpec { from: from.into(), port: None }
+    }
+}
+
 /// `[operator.NAME]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OperatorSpec {
     /// NAME.
     pub name: String,
-    /// What it reads: names of sources and operators, `name.port` for a named output port.
-    pub inputs: Vec<String>,
+    /// What it reads.
+    pub inputs: Vec<InputSpec>,
     /// A path to a component.
     pub component: String,
     /// Its configuration.
@@ -240,6 +345,12 @@ pub struct OperatorSpec {
     pub limits: OperatorLimits,
     /// For a mapper: it promises to keep the key of each record.
     pub keeps_key: bool,
+    /// Number of subtasks; none = the pipeline's.
+    pub parallelism: Option<usize>,
+    /// Records without a key.
+    pub null_key: NullKey,
+    /// States that the running component no longer declares and that may go.
+    pub drop_state: Vec<String>,
 }
 
 /// What timestamp an output record gets in Kafka.
@@ -302,10 +413,24 @@ pub struct PipelineSpec {
     pub guarantee: Guarantee,
     /// Number of subtasks.
     pub parallelism: usize,
+    /// Number of key groups at the first start; none = [`crate::key_group::DEFAULT_MAX_PARALLELISM`], or the nearest
+    /// multiple of the source's partition count.
+    pub max_parallelism: Option<u32>,
+    /// The source topics are partitioned by Kafka's default partitioner with equal partition counts: keyed operators
+    /// need no exchange. Each record is checked.
+    pub co_partitioned: bool,
+    /// Memory of all keyed state: caches, write buffers, block cache; none = a quarter of the memory that the process may use.
+    pub state_memory_max: Option<usize>,
+    /// Bytes that wait in one channel between two subtasks.
+    pub channel_bytes_max: usize,
     /// Put before the pipeline's name in transactional ids and the default group.
     pub id_prefix: String,
+    /// Operators that are gone from the file and whose state may go with them.
+    pub drop_operators: Vec<String>,
     /// Checkpoints.
     pub checkpoint: CheckpointSpec,
+    /// Savepoints.
+    pub savepoint: SavepointSpec,
     /// Restarts.
     pub restart: RestartSpec,
     /// A graceful stop takes at most this long.

@@ -29,6 +29,9 @@ fn manifest(positions: &[(i32, i64)]) -> Manifest {
         operators: BTreeMap::new(),
         prepared: vec![],
         slots: 2,
+        watermarks: vec![],
+        keyed: None,
+        finished: false,
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::guests::{CONTEXT, batch, call, limits, load, mapper, options, processor, start};
 use weir_protocol::connector::{FailureKind, Operator};
 use weir_protocol::plan::OperatorLimits;
+use weir_protocol::slots::Slots;
 
 #[test]
 fn what_a_mapper_leaves_out_is_inherited_from_the_source_rows() {
@@ -57,7 +58,7 @@ fn a_processor_without_state_runs_and_is_opened_once_per_instance() {
     let (mut with_config, _) = options(limits());
     with_config.config.insert("limit".into(), "5".into());
     let mut operator = prepared.operator(with_config).unwrap();
-    let output = operator.call(&batch(1), CONTEXT);
+    let output = operator.call(&batch(1), &Slots::default(), CONTEXT);
     // The first port keeps the key, and no key is emitted.
     assert_eq!(output.unwrap().len(), 1);
 }

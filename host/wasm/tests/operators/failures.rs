@@ -4,6 +4,7 @@ use crate::guests::{CONTEXT, batch, call, limits, mapper, start, whole_mapper};
 use std::time::Duration;
 use weir_protocol::connector::{CallContext, CallError, FailureKind, Operator};
 use weir_protocol::plan::OperatorLimits;
+use weir_protocol::slots::Slots;
 
 fn fails(bytes: &[u8], kind: FailureKind, part: &str) {
     let (mut operator, _) = start(bytes, limits());
@@ -23,7 +24,7 @@ fn an_endless_loop_is_interrupted() {
 fn a_search_after_a_timeout_may_give_a_call_less_time_than_its_limit() {
     let (mut operator, _) = start(&mapper("endless"), OperatorLimits::default());
     let context = CallContext { time: Some(Duration::from_millis(30)), ..CONTEXT };
-    let failure = operator.call(&batch(1), context).unwrap_err();
+    let failure = operator.call(&batch(1), &Slots::default(), context).unwrap_err();
     assert!(failure.to_string().contains("more than 30ms"), "{failure}");
 }
 
@@ -107,7 +108,7 @@ fn operators_run_on_several_threads_at_once() {
             scope.spawn(|| {
                 let (options, _) = crate::guests::options(limits());
                 let mut operator = prepared.operator(options).unwrap();
-                let error = operator.call(&batch(1), CONTEXT).unwrap_err();
+                let error = operator.call(&batch(1), &Slots::default(), CONTEXT).unwrap_err();
                 assert!(matches!(error, CallError::Failed(failure) if failure.kind == FailureKind::Timeout));
             });
         }

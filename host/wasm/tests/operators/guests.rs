@@ -7,6 +7,7 @@ use weir_protocol::batch::Batch;
 use weir_protocol::connector::{CallContext, CallError, CallFailure, Operator};
 use weir_protocol::output::Output;
 use weir_protocol::plan::OperatorLimits;
+use weir_protocol::slots::Slots;
 use weir_wasm::{Engine, GuestSink, Level, OperatorOptions, Prepared, WasmOperator};
 
 pub fn wat_text(name: &str) -> String {
@@ -27,6 +28,25 @@ pub fn mapper(name: &str) -> Vec<u8> {
 pub fn processor(name: &str) -> Vec<u8> {
     let mut module = module(&format!("{name}.wat"), "processor.wat");
     weir_wasm::embed_world(&mut module, "processor").unwrap();
+    module
+}
+
+/// The processor `keyed.wat` with the functions that it leaves to `rest`.
+pub fn keyed(rest: &str) -> Vec<u8> {
+    keyed_in("processor", rest)
+}
+
+/// The same with the `migrate` of `migrate.wat`.
+pub fn migrating() -> Vec<u8> {
+    keyed_in("migrating-processor", &format!("{PLAIN}\n{}", wat_text("migrate.wat")))
+}
+
+/// What `keyed.wat` leaves open, doing nothing.
+pub const PLAIN: &str = "(func $in_describe) (func $open)";
+
+fn keyed_in(world: &str, rest: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(format!("(module {}\n{rest})", wat_text("keyed.wat"))).unwrap();
+    weir_wasm::embed_world(&mut module, world).unwrap();
     module
 }
 
@@ -89,6 +109,7 @@ pub fn options(limits: OperatorLimits) -> (OperatorOptions, Arc<Recorder>) {
         config: BTreeMap::new(),
         limits,
         keeps_key: false,
+        state: None,
         guest: recorder.clone(),
     };
     (options, recorder)
@@ -112,11 +133,16 @@ pub fn batch(rows: usize) -> Batch {
 pub const CONTEXT: CallContext = CallContext { port: 0, now_ms: 1, watermark_ms: i64::MIN, time: None };
 
 pub fn call(operator: &mut WasmOperator, rows: usize) -> Result<Output, CallFailure> {
-    operator.call(&batch(rows), CONTEXT).map_err(|error| match error {
+    operator.call(&batch(rows), &Slots::default(), CONTEXT).map_err(failed)
+}
+
+/// The failure of a call whose operator is not broken.
+pub fn failed(error: CallError) -> CallFailure {
+    match error {
         CallError::Failed(failure) => {
             assert!(!failure.message.contains('\n'), "{failure}");
             failure
         }
         CallError::Broken(message) => panic!("{message}"),
-    })
+    }
 }

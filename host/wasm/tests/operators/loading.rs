@@ -1,7 +1,8 @@
 //! What can be loaded, what is refused, and what is kept of it.
 
-use crate::guests::{load, mapper, module, processor, refusal, wat_text};
+use crate::guests::{PLAIN, keyed, load, mapper, migrating, module, processor, refusal, wat_text};
 use std::os::unix::fs::PermissionsExt;
+use weir_protocol::state::{StateDeclaration, StateKind, TimerClock, TimerDeclaration};
 use weir_wasm::{Digest, Engine, World};
 
 fn component(name: &str) -> Vec<u8> {
@@ -35,14 +36,27 @@ fn a_processor_says_what_it_is() {
 }
 
 #[test]
-fn state_timers_and_several_inputs_are_not_there_yet() {
-    let state = refusal(&processor("stateful"));
-    assert!(
-        state.contains("declares the state \"count\": keyed state and timers are not there yet"),
-        "{state}"
-    );
-    let inputs = refusal(&processor("two_inputs"));
-    assert!(inputs.contains("has 2 input ports: only one is there yet"), "{inputs}");
+fn a_processor_declares_inputs_state_and_timers() {
+    let shape = load(&keyed(PLAIN)).description().shape();
+    assert_eq!(shape.inputs, ["left", "right"]);
+    let state = |name: &str, kind, version, ttl_seconds| StateDeclaration {
+        name: name.into(),
+        kind,
+        version,
+        ttl_seconds,
+    };
+    let states = [
+        state("count", StateKind::Value, 1, 0),
+        state("seen", StateKind::Map, 2, 60),
+        state("log", StateKind::List, 0, 0),
+    ];
+    assert_eq!(shape.states, states);
+    let timer = |name: &str, clock| TimerDeclaration { name: name.into(), clock };
+    let timers = [timer("flush", TimerClock::EventTime), timer("beat", TimerClock::ProcessingTime)];
+    assert_eq!(shape.timers, timers);
+    assert!(shape.is_keyed() && !shape.migrates);
+    assert!(load(&migrating()).description().shape().migrates);
+    assert!(!load(&mapper("identity")).description().shape().is_keyed());
 }
 
 #[test]

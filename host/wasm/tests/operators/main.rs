@@ -5,5 +5,8 @@
 mod calls;
 mod failures;
 mod guests;
+mod keyed;
 mod loading;
+mod migration;
+mod state_double;
 mod wasi;

@@ -2,6 +2,7 @@
 
 use crate::guests::{CONTEXT, batch, call, limits, mapper, module, start};
 use weir_protocol::connector::{CallContext, Operator};
+use weir_protocol::slots::Slots;
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -42,6 +43,7 @@ fn wasi_0_2_is_answered_by_stubs() {
 #[test]
 fn what_the_stubs_do_not_have_traps_with_its_name() {
     let (mut operator, _) = start(&wasi_guest(), limits());
-    let failure = operator.call(&batch(1), CallContext { port: 1, ..CONTEXT }).unwrap_err();
+    let failure =
+        operator.call(&batch(1), &Slots::default(), CallContext { port: 1, ..CONTEXT }).unwrap_err();
     assert!(failure.to_string().contains("wasi:filesystem/preopens#open-everything was called"), "{failure}");
 }

@@ -42,7 +42,7 @@ fn describe(name: &str, prepared: &Prepared) -> String {
     }
     let Description { inputs, outputs, config, .. } = prepared.description();
     line("inputs", &inputs.join(", "));
-    let output = |port: &weir_wasm::OutputPort| {
+    let output = |port: &weir_protocol::state::OutputPort| {
         if port.keeps_key { format!("{} (keeps the key)", port.name) } else { port.name.clone() }
     };
     line("outputs", &outputs.iter().map(output).collect::<Vec<_>>().join(", "));

@@ -25,6 +25,13 @@ pub struct Options {
     /// Stop at what is the end of the sources when the pipeline starts
     #[arg(long)]
     until_end: bool,
+    /// With --until-end: the end of the sources is the end of event time; all event-time timers fire, and the pipeline
+    /// is finished
+    #[arg(long, requires = "until_end")]
+    drain: bool,
+    /// Start a pipeline again that was drained to its end
+    #[arg(long)]
+    restart_finished: bool,
     #[command(flatten)]
     data: DataDirOptions,
     /// How log lines on standard error look
@@ -43,7 +50,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         prepared_pipeline::prepare(&file, &engine, Missing::Refused)?;
     let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
     let directory = data_dir.pipeline(&plan.spec.name, &owner)?;
-    let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.spec.parallelism));
+    let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
     let stop = signals::watch(plan.spec.stop_timeout, meters.clone())
         .map_err(|error| Failure::failed(format!("signals cannot be handled: {error}")))?;
     let connectors = PlanConnectors::new(plan.clone(), directory.clone());
@@ -56,6 +63,8 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         owner,
         directory,
         until_end: options.until_end,
+        drain: options.drain,
+        restart_finished: options.restart_finished,
         stop,
         clock: Arc::new(SystemClock::default()),
         meters: meters.clone(),

@@ -5,6 +5,7 @@
 //! what is wrong. The keys are described in `docs/PIPELINE.md`; a test compares the two.
 
 mod document;
+mod event_time;
 mod interpolation;
 mod operator;
 mod overrides;
@@ -71,8 +72,8 @@ impl PipelineFile {
         let spec = pipeline::read(Section::top(&tree, &report), directory);
         if !report.is_clean() {
             // What the graph lacks is told in the same breath, but for keys that have their problem already.
-            let ports = vec![None; spec.operators.len()];
-            for problem in Plan::check(spec, &ports).err().unwrap_or_default() {
+            let shapes = vec![None; spec.operators.len()];
+            for problem in Plan::check(spec, &shapes).err().unwrap_or_default() {
                 if !report.mentions(&problem.path) {
                     let place = tree.place_of(&problem.path).unwrap_or(Place::File(0));
                     report.problem(place, &problem.path, hide_filled_in(&tree, problem.message));

@@ -5,7 +5,7 @@ use super::section::Section;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
-use weir_protocol::plan::{CheckpointSpec, ClusterSpec, Guarantee, PipelineSpec, RestartSpec};
+use weir_protocol::plan::{CheckpointSpec, ClusterSpec, Guarantee, PipelineSpec, RestartSpec, SavepointSpec};
 
 /// Reads the whole file. Relative paths are relative to `directory`.
 pub fn read(top: Section<'_>, directory: &Path) -> PipelineSpec {
@@ -23,8 +23,14 @@ pub fn read(top: Section<'_>, directory: &Path) -> PipelineSpec {
         name: top.required_text("name", "the pipeline's name, part of its ids and paths"),
         guarantee: guarantee(&top),
         parallelism: top.number("parallelism").unwrap_or(1),
+        max_parallelism: top.number("max_parallelism"),
+        co_partitioned: top.boolean("co_partitioned", false),
+        state_memory_max: top.byte_size("state_memory_max"),
+        channel_bytes_max: top.byte_size("channel_bytes_max").unwrap_or(1 << 20),
         id_prefix: top.text("id_prefix").unwrap_or_else(|| "weir.".to_owned()),
+        drop_operators: top.texts("drop_operators"),
         checkpoint: checkpoint(top.section("checkpoint")),
+        savepoint: savepoint(top.section("savepoint"), directory),
         restart: restart(top.section("restart")),
         stop_timeout: top.duration("stop_timeout").unwrap_or(Duration::from_secs(20)),
         inflight_bytes_max: top.byte_size("inflight_bytes_max").unwrap_or(64 << 20),
@@ -59,6 +65,17 @@ fn checkpoint(section: Section<'_>) -> CheckpointSpec {
         tolerable_failures: section.number("tolerable_failures").unwrap_or(default.tolerable_failures),
         max_concurrent: section.number("max_concurrent").unwrap_or(default.max_concurrent),
         retain: section.number("retain").unwrap_or(default.retain),
+    };
+    section.finish();
+    spec
+}
+
+fn savepoint(section: Section<'_>, directory: &Path) -> SavepointSpec {
+    let default = SavepointSpec::default();
+    let spec = SavepointSpec {
+        every: section.duration("every"),
+        dir: section.text("dir").map(|path| resolve(directory, &path)),
+        keep: section.number("keep").unwrap_or(default.keep),
     };
     section.finish();
     spec

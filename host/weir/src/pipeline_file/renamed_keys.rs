@@ -10,14 +10,49 @@ const FOREIGN: &[(&str, &str)] = &[
     ("execution.checkpointing.mode", "guarantee (\"exactly_once\" or \"at_least_once\")"),
     ("execution.checkpointing.num-retained", "checkpoint.retain"),
     ("execution.checkpointing.dir", "the command line's --data-dir"),
-    ("execution.checkpointing.savepoint-dir", "the command line's --data-dir"),
+    ("execution.checkpointing.savepoint-dir", "savepoint.dir"),
+    ("execution.checkpointing.unaligned*", "nothing: barriers are aligned"),
+    (
+        "execution.checkpointing.incremental",
+        "nothing: a checkpoint shares its unchanged files with the one before",
+    ),
     ("execution.checkpointing.*", "a key of [checkpoint]"),
     ("state.checkpoints.dir", "the command line's --data-dir"),
     ("state.checkpoints.num-retained", "checkpoint.retain"),
-    ("state.backend*", "nothing: weir has one way to keep state"),
+    ("state.savepoints.dir", "savepoint.dir"),
+    (
+        "execution.state-recovery.ignore-unclaimed-state",
+        "drop_state of the [operator.NAME] section, or drop_operators",
+    ),
+    (
+        "execution.savepoint.ignore-unclaimed-state",
+        "drop_state of the [operator.NAME] section, or drop_operators",
+    ),
+    ("state.backend.rocksdb.memory.managed", "state_memory_max"),
+    ("state.backend.rocksdb.memory.fixed-per-slot", "state_memory_max, which is for all subtasks together"),
+    ("state.backend.rocksdb.memory.fixed-per-tm", "state_memory_max"),
+    ("state.backend.rocksdb.memory.*", "state_memory_max; weir divides it itself"),
+    ("state.backend*", "nothing: weir has one way to keep state; its memory is state_memory_max"),
+    ("taskmanager.memory.managed.size", "state_memory_max"),
+    ("taskmanager.memory.managed.*", "state_memory_max"),
+    ("taskmanager.memory.network.*", "channel_bytes_max"),
+    ("table.exec.state.ttl", "the TTL that the operator's component declares for each state"),
+    ("table.exec.source.idle-timeout", "idleness of the [source.NAME] section"),
+    ("source.idle-timeout", "idleness"),
+    ("scan.watermark.idle-timeout", "idleness"),
+    ("scan.watermark.*", "watermarks"),
+    ("watermark*", "watermarks"),
+    ("rowtime*", "timestamp = { field = \"NAME\" }"),
+    ("pipeline.auto-watermark-interval", "nothing: watermarks follow every batch"),
+    ("log.message.timestamp.type", "timestamp"),
+    ("timestamp.extractor", "timestamp = { field = \"NAME\" } of the [source.NAME] section"),
+    ("default.timestamp.extractor", "timestamp = { field = \"NAME\" } of the [source.NAME] section"),
+    ("max.task.idle.ms", "idleness of the [source.NAME] section"),
+    ("statestore.cache.max.bytes", "state_memory_max"),
+    ("cache.max.bytes.buffering", "state_memory_max"),
     ("parallelism.default", "parallelism"),
     ("pipeline.name", "name"),
-    ("pipeline.max-parallelism", "parallelism"),
+    ("pipeline.max-parallelism", "max_parallelism"),
     ("restart-strategy.exponential-delay.initial-backoff", "restart.initial_backoff"),
     ("restart-strategy.exponential-delay.max-backoff", "restart.max_backoff"),
     ("restart-strategy.exponential-delay.reset-backoff-threshold", "restart.reset_after"),
@@ -88,6 +123,10 @@ mod tests {
         assert_eq!(answer("restart-strategy.type"), Some("the section [restart]"));
         assert_eq!(answer("properties.bootstrap.servers"), Some("kafka.NAME.brokers"));
         assert_eq!(answer("properties.linger.ms"), Some("[kafka.NAME.properties]"));
+        assert_eq!(answer("pipeline.max-parallelism"), Some("max_parallelism"));
+        assert_eq!(answer("state.backend.rocksdb.memory.managed"), Some("state_memory_max"));
+        assert!(answer("table.exec.state.ttl").is_some_and(|answer| answer.contains("component declares")));
+        assert_eq!(answer("state.savepoints.dir"), Some("savepoint.dir"));
         assert_eq!(answer("interval"), None);
     }
 }

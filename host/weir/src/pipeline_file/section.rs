@@ -125,6 +125,37 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A table of keys that the file chooses, each with a string or a list of strings, in the file's order. `pattern`
+    /// stands for such a key in messages.
+    pub fn named_texts(&self, key: &'static str, pattern: &str) -> Vec<(String, Vec<String>)> {
+        let Some(node) = self.node(key) else { return Vec::new() };
+        let Value::Table(table) = &node.value else {
+            self.wrong(key, &format!("a table {{ {pattern} = ... }}"), &node.value);
+            return Vec::new();
+        };
+        let mut named = Vec::new();
+        for (name, node) in &table.entries {
+            let items = match &node.value {
+                Value::List(items) => items.as_slice(),
+                _ => std::slice::from_ref(node),
+            };
+            let mut texts = Vec::new();
+            for item in items {
+                match &item.value {
+                    Value::Text { text, .. } => texts.push(text.clone()),
+                    other => {
+                        let path = format!("{}.{name}", join(&self.path, key));
+                        let found = other.shown();
+                        let message = format!("expected a string or a list of strings, found {found}");
+                        self.report.problem(node.place, &path, message);
+                    }
+                }
+            }
+            named.push((name.clone(), texts));
+        }
+        named
+    }
+
     /// A whole number that is not negative and fits.
     pub fn number<T: TryFrom<u64>>(&self, key: &'static str) -> Option<T> {
         let node = self.node(key)?;

@@ -54,8 +54,9 @@ pub fn read(name: String, section: Section<'_>, only: Option<&str>, directory: &
     if matches!(&kind, SourceKind::Files { paths, .. } if paths.is_empty()) {
         section.problem("paths", "is missing: the files to read");
     }
+    let time = super::event_time::read(&section);
     section.finish();
-    Some(SourceSpec { name, kind })
+    Some(SourceSpec { name, kind, time })
 }
 
 fn one_or_several(section: &Section<'_>, one: &'static str, several: &'static str) -> Vec<String> {

@@ -3,7 +3,10 @@
 use super::*;
 use std::time::Duration;
 use weir_protocol::connector::StartPolicy;
-use weir_protocol::plan::{Guarantee, OnError, Plan, SinkKind, SourceKind};
+use weir_protocol::plan::{
+    Guarantee, InputSpec, NullKey, OnError, Plan, SinkKind, SourceKind, TimestampMissing, TimestampSpec,
+    WatermarkStrategy,
+};
 
 struct Fixed;
 
@@ -46,6 +49,8 @@ brokers = "localhost:9092"
 kind = "kafka"
 topic = "t"
 start = { timestamp = "2026-01-01T00:00:00Z" }
+timestamp = { field = "ts" }
+watermarks = { bounded_out_of_orderness = "5s" }
 [source.b]
 kind = "generator"
 [source.c]
@@ -273,6 +278,97 @@ fn a_cluster_must_be_named_where_there_are_several() {
     let lines = problems(&text);
     assert!(lines[0].contains("source.a.cluster: is missing"), "{lines:?}");
     assert!(lines[1].contains("sink.out.cluster: is missing"), "{lines:?}");
+}
+
+#[test]
+fn event_time_of_a_source_is_read_in_all_of_its_forms() {
+    let time = |lines: &str| {
+        let text = SMALL.replace("kind = \"generator\"", &format!("kind = \"generator\"\n{lines}"));
+        parse(&text, &[]).map(|file| file.spec.sources[0].time.clone())
+    };
+    let unset = time("").unwrap();
+    assert_eq!((unset.timestamp, unset.watermarks), (TimestampSpec::Record, WatermarkStrategy::None));
+    assert_eq!((unset.idleness, unset.max_timestamp_skew), (None, None));
+    let set = time("watermarks = { bounded_out_of_orderness = \"5s\" }\nidleness = \"1m\"\ntimestamp = { field = \"ts\" }\ntimestamp_missing = \"record\"\nmax_timestamp_skew = \"1h\"").unwrap();
+    assert_eq!(set.watermarks, WatermarkStrategy::BoundedOutOfOrderness(Duration::from_secs(5)));
+    assert_eq!(
+        (set.idleness, set.max_timestamp_skew),
+        (Some(Duration::from_secs(60)), Some(Duration::from_secs(3600)))
+    );
+    let field = TimestampSpec::JsonField { field: "ts".to_owned(), missing: TimestampMissing::Record };
+    assert_eq!(set.timestamp, field);
+    assert_eq!(
+        time("watermarks = \"monotonous\"\ntimestamp = \"record\"").unwrap().watermarks,
+        WatermarkStrategy::Monotonous
+    );
+    for (lines, words) in [
+        ("watermarks = \"bounded\"", "source.in.watermarks: expected \"none\", \"monotonous\" or {"),
+        ("watermarks = {}", "source.in.watermarks.bounded_out_of_orderness: is missing"),
+        ("watermarks = { bounded_out_of_order = \"5s\" }", "did you mean bounded_out_of_orderness?"),
+        (
+            "timestamp = \"ts\"",
+            "source.in.timestamp: expected \"record\" or { field = \"NAME\" }, found \"ts\"",
+        ),
+        ("timestamp_missing = \"fail\"", "source.in.timestamp_missing: goes with timestamp = {"),
+        ("idlenes = \"1m\"", "did you mean idleness?"),
+        ("idleness = \"0s\"\ncolour = 1", "source.in.colour: there is no such key"),
+    ] {
+        let found = time(lines).unwrap_err();
+        assert!(found.iter().any(|line| line.contains(words)), "{lines}: {found:#?}");
+    }
+}
+
+#[test]
+fn an_operator_with_several_input_ports_has_a_table_of_them() {
+    let text = SMALL.replace("input = \"in\"", "input = { left = \"in\", right = [\"in\", \"more\"] }\nparallelism = 2\nnull_key = \"group\"\ndrop_state = [\"old\"]");
+    let operator = parse(&text, &[]).unwrap().spec.operators.remove(0);
+    let input = |port: &str, from: &str| InputSpec { from: from.to_owned(), port: Some(port.to_owned()) };
+    assert_eq!(operator.inputs, [input("left", "in"), input("right", "in"), input("right", "more")]);
+    assert_eq!((operator.parallelism, operator.null_key), (Some(2), NullKey::Group));
+    assert_eq!(operator.drop_state, ["old"]);
+    let wrong = SMALL.replace("input = \"in\"", "input = { left = \"in\", right = 5 }\nnull_key = \"drop\"");
+    let lines = problems(&wrong);
+    assert!(
+        lines[0].contains("operator.prefix.input.right: expected a string or a list of strings, found 5"),
+        "{lines:#?}"
+    );
+    assert!(lines[1].contains("operator.prefix.null_key: expected \"reject\" or \"group\""), "{lines:#?}");
+}
+
+#[test]
+fn an_input_that_does_not_exist_is_told_with_the_place_of_its_port() {
+    let text = SMALL.replace("input = \"in\"", "input = { left = \"inn\" }");
+    let lines = problems(&text);
+    assert!(
+        lines.iter().any(|line| line
+            .starts_with("p.toml:5:1: operator.prefix.input: there is no source or operator \"inn\"")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn keys_of_state_and_savepoints_are_read() {
+    let text = format!(
+        "max_parallelism = 128\nco_partitioned = true\nstate_memory_max = \"1GiB\"\nchannel_bytes_max = \"2MiB\"\ndrop_operators = \"old\"\n{SMALL}[savepoint]\nevery = \"1h\"\ndir = \"points\"\nkeep = 5\n[operator.prefix.limits]\nstate_page_bytes_max = \"2MiB\"\nstate_writes = \"1MiB\"\ntimer_rounds_max = 7\n"
+    );
+    let spec = parse(&text, &[]).unwrap().spec;
+    assert_eq!((spec.max_parallelism, spec.co_partitioned), (Some(128), true));
+    assert_eq!((spec.state_memory_max, spec.channel_bytes_max), (Some(1 << 30), 2 << 20));
+    assert_eq!(spec.drop_operators, ["old"]);
+    assert_eq!((spec.savepoint.every, spec.savepoint.keep), (Some(Duration::from_secs(3600)), 5));
+    assert_eq!(spec.savepoint.dir.as_deref(), Some("/dir/points"));
+    let limits = &spec.operators[0].limits;
+    assert_eq!(
+        (limits.state_page_bytes_max, limits.state_writes_bytes, limits.timer_rounds_max),
+        (2 << 20, 1 << 20, 7)
+    );
+    let unset = parse(SMALL, &[]).unwrap().spec;
+    assert_eq!(
+        (unset.max_parallelism, unset.state_memory_max, unset.channel_bytes_max),
+        (None, None, 1 << 20)
+    );
+    assert_eq!((unset.savepoint.every, unset.savepoint.dir, unset.savepoint.keep), (None, None, 3));
+    assert_eq!(unset.checkpoint.retain, 3);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use weir_protocol::batch::Batch;
 use weir_protocol::connector::{CallContext, CallError, CallFailure, Operator};
 use weir_protocol::output::Output;
 use weir_protocol::plan::{FileFormat, OperatorLimits};
+use weir_protocol::slots::Slots;
 use weir_wasm::{GuestSink, Level, OperatorOptions, Prepared, WasmOperator};
 
 /// An operator and what it is tried on.
@@ -54,6 +55,7 @@ impl SampleRun<'_> {
             config: self.config.clone(),
             limits: self.limits.clone(),
             keeps_key: false,
+            state: None,
             guest: Arc::new(ToStandardError),
         };
         let started = self.prepared.operator(options);
@@ -152,7 +154,7 @@ impl SampleRun<'_> {
 fn call(operator: &mut WasmOperator, batch: &Batch) -> Result<Result<Output, CallFailure>, Failure> {
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
     let context = CallContext { port: 0, now_ms, watermark_ms: i64::MIN, time: None };
-    match operator.call(batch, context) {
+    match operator.call(batch, &Slots::default(), context) {
         Ok(output) => Ok(Ok(output)),
         Err(CallError::Failed(failure)) => Ok(Err(failure)),
         Err(CallError::Broken(message)) => Err(Failure::failed(message)),

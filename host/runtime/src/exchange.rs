@@ -1,0 +1,175 @@
+//! The step between two stages: rows go to the subtask that owns their key, control elements to all subtasks.
+//!
+//! A channel is bounded in bytes of rows that wait in it. Barriers and watermarks always get in, so that a full
+//! channel never holds up a checkpoint for more than the rows in front of the barrier.
+
+use crossbeam_channel::Sender;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use weir_protocol::align::Barrier;
+use weir_protocol::batch::Batch;
+use weir_protocol::connector::ConnectorError;
+use weir_protocol::key_group::{KeyGroups, murmur2};
+use weir_protocol::plan::Distribution;
+use weir_protocol::watermark::Watermark;
+
+/// What travels between subtasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Element {
+    /// Rows.
+    Batch(Batch),
+    /// How far event time has come.
+    Watermark(Watermark),
+    /// Everything in front of it belongs to the epoch.
+    Barrier(Barrier),
+}
+
+/// An element and the input of the receiver that it came on.
+#[derive(Debug)]
+pub struct Parcel {
+    /// Which input of the receiving inbox.
+    pub input: usize,
+    /// What.
+    pub element: Element,
+}
+
+/// How long a full channel is waited for before the sender looks whether the incarnation has ended.
+const LOOK_AFTER: Duration = Duration::from_millis(20);
+
+/// The bytes that wait in one channel.
+#[derive(Debug)]
+pub struct Credit {
+    waiting_bytes: Mutex<usize>,
+    freed: Condvar,
+    bytes_max: usize,
+}
+
+impl Credit {
+    /// A channel in which at most so many bytes wait, a single larger batch aside.
+    pub fn new(bytes_max: usize) -> Credit {
+        Credit { waiting_bytes: Mutex::new(0), freed: Condvar::new(), bytes_max }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, usize> {
+        // A number is right or wrong, never half written.
+        self.waiting_bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes room for a batch, waiting for it.
+    fn take(&self, bytes: usize, ended: &AtomicBool) -> Result<(), ConnectorError> {
+        let mut waiting = self.waiting();
+        while *waiting > 0 && *waiting + bytes > self.bytes_max {
+            if ended.load(Ordering::Relaxed) {
+                return Err(ConnectorError::transient("the incarnation has ended"));
+            }
+            let waited = self.freed.wait_timeout(waiting, LOOK_AFTER);
+            waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *waiting += bytes;
+        Ok(())
+    }
+
+    /// Gives back the room of a batch that is about to be processed.
+    pub fn give_back(&self, bytes: usize) {
+        let mut waiting = self.waiting();
+        *waiting = waiting.saturating_sub(bytes);
+        drop(waiting);
+        self.freed.notify_one();
+    }
+
+    /// Bytes that wait.
+    pub fn waiting_bytes(&self) -> usize {
+        *self.waiting()
+    }
+}
+
+/// The sending end of one channel.
+pub struct ChannelSender {
+    /// The receiver's inbox.
+    pub inbox: Sender<Parcel>,
+    /// Which of its inputs this is.
+    pub input: usize,
+    /// The bytes that wait.
+    pub credit: Arc<Credit>,
+}
+
+impl ChannelSender {
+    fn send(&self, element: Element) {
+        // A receiver that is gone has reported why, or will.
+        let _ = self.inbox.send(Parcel { input: self.input, element });
+    }
+}
+
+/// One subtask's end of an exchange.
+pub struct ExchangeSender {
+    channels: Vec<ChannelSender>,
+    distribution: Distribution,
+    groups: KeyGroups,
+    subtask: usize,
+    next: usize,
+    /// Set when the incarnation has ended, for a sender that waits.
+    ended: Arc<AtomicBool>,
+    /// Per receiver the rows of the batch at hand; kept for its memory.
+    rows: Vec<Vec<usize>>,
+}
+
+impl ExchangeSender {
+    /// The end of the sender with this number; `channels` is in the order of the receiving subtasks.
+    pub fn new(
+        channels: Vec<ChannelSender>,
+        distribution: Distribution,
+        groups: KeyGroups,
+        subtask: usize,
+        ended: Arc<AtomicBool>,
+    ) -> ExchangeSender {
+        let rows = vec![Vec::new(); channels.len()];
+        ExchangeSender { channels, distribution, groups, subtask, next: subtask, ended, rows }
+    }
+
+    /// Sends each row to its receiver, waiting where a channel is full.
+    pub fn send(&mut self, batch: Batch) -> Result<(), ConnectorError> {
+        let one = match self.distribution {
+            Distribution::Forward => Some(self.subtask % self.channels.len()),
+            Distribution::RoundRobin => {
+                self.next = (self.next + 1) % self.channels.len();
+                Some(self.next)
+            }
+            Distribution::ByKey if self.channels.len() == 1 => Some(0),
+            Distribution::ByKey => None,
+        };
+        if let Some(to) = one {
+            return self.send_to(to, batch);
+        }
+        for rows in &mut self.rows {
+            rows.clear();
+        }
+        for row in 0..batch.rows {
+            let ordinal = self.groups.ordinal(murmur2(batch.keys.bytes(row)));
+            self.rows[self.groups.owner(ordinal, self.channels.len())].push(row);
+        }
+        for to in 0..self.channels.len() {
+            if self.rows[to].len() == batch.rows {
+                return self.send_to(to, batch);
+            }
+            if !self.rows[to].is_empty() {
+                let share = batch.gather(&self.rows[to]);
+                self.send_to(to, share)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn send_to(&self, to: usize, batch: Batch) -> Result<(), ConnectorError> {
+        self.channels[to].credit.take(batch.size_bytes(), &self.ended)?;
+        self.channels[to].send(Element::Batch(batch));
+        Ok(())
+    }
+
+    /// Sends a control element to every receiver.
+    pub fn broadcast(&self, element: &Element) {
+        for channel in &self.channels {
+            channel.send(element.clone());
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The state of an operator as the runtime uses it: calls, barriers, checkpoints, restarts, rescaling, migration.
+
+mod damage;
+mod harness;
+mod limits;
+mod migration;
+mod model;
+mod rescale;
+mod snapshots;
+mod steps;

@@ -1,0 +1,131 @@
+//! Sums the whole numbers of each key in windows of event time that follow one another without gaps.
+
+use std::ops::Range;
+
+weir_sdk::keyed! {
+    config required "window_ms": "length of a window in milliseconds";
+    open windows = Windows::from_config;
+    output sums keeps_key;
+    output late keeps_key;
+    state sum: Map<i64, i64>;
+    timer window_end: EventTime;
+
+    fn read_ahead sum(record) {
+        windows.around(record.timestamp()).map(|window| window.start)
+    }
+
+    fn process(record, emit) -> Result<(), String> {
+        let window = windows.around(record.timestamp()).ok_or("no window reaches that far in time")?;
+        if window.end <= record.watermark() {
+            emit.to("late").send();
+            return Ok(());
+        }
+        let before = sum.get(&window.start).unwrap_or(0);
+        sum.put(&window.start, before.checked_add(number(record.value())?).ok_or("the sum is too large")?);
+        window_end.set(window.end);
+        Ok(())
+    }
+
+    fn on_timer window_end(timer, emit) {
+        let window_start = timer.time() - windows.length_ms;
+        let Some(total) = sum.get(&window_start) else { return };
+        sum.remove(&window_start);
+        let key = serde_json::Value::from(timer.key().map(String::from_utf8_lossy));
+        // The last moment of the window, so that a window of the same length behind this one finds it in its place.
+        emit.to("sums").timestamp(timer.time() - 1).write_value(|out| {
+            write!(out, "{{\"key\":{key},\"window_start\":{window_start},\"sum\":{total}}}");
+        });
+    }
+}
+
+/// The configured windows: they begin at the multiples of their length.
+struct Windows {
+    length_ms: i64,
+}
+
+impl Windows {
+    fn from_config() -> Result<Self, String> {
+        let given = weir_sdk::config("window_ms").unwrap_or_default();
+        match given.parse() {
+            Ok(length_ms) if length_ms > 0 => Ok(Windows { length_ms }),
+            _ => Err(format!("window_ms \"{given}\" is no number of milliseconds above 0")),
+        }
+    }
+
+    /// The window that a time falls into.
+    fn around(&self, time_ms: i64) -> Option<Range<i64>> {
+        let start = time_ms.checked_sub(time_ms.rem_euclid(self.length_ms))?;
+        Some(start..start.checked_add(self.length_ms)?)
+    }
+}
+
+fn number(value: Option<&[u8]>) -> Result<i64, String> {
+    let text = String::from_utf8_lossy(value.ok_or("a tombstone has no number")?);
+    text.trim().parse().map_err(|_| format!("the value \"{text}\" is no whole number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ThisOperator;
+    use weir_sdk::testing::{Subtask, keyless, record, tombstone};
+
+    fn subtask() -> Subtask<ThisOperator> {
+        Subtask::with_config([("window_ms", "10")])
+    }
+
+    #[test]
+    fn a_window_is_emitted_when_the_watermark_reaches_its_end() {
+        let mut subtask = subtask();
+        subtask.process(
+            [("b", "1", 0), ("a", "2", 9), ("b", "-4", 10), ("b", "5", 3)]
+                .map(|(key, value, time)| record(key, value).at(time)),
+        );
+        assert_eq!(subtask.advance_watermark(9).emitted.len(), 0);
+        let outcome = subtask.advance_watermark(10);
+        assert_eq!(
+            outcome.values_to("sums"),
+            [r#"{"key":"a","window_start":0,"sum":2}"#, r#"{"key":"b","window_start":0,"sum":6}"#]
+        );
+        assert_eq!(outcome.emitted[0].record.timestamp, 9);
+        assert_eq!(subtask.end_input().values(), [r#"{"key":"b","window_start":10,"sum":-4}"#]);
+        assert_eq!(subtask.entries("sum"), 0);
+    }
+
+    #[test]
+    fn a_record_of_a_window_that_was_emitted_is_late() {
+        let mut subtask = subtask();
+        subtask.advance_watermark(12);
+        let outcome = subtask.process([record("a", "1").at(9), record("a", "2").at(11)]);
+        assert_eq!(outcome.values_to("late"), ["1"]);
+        assert_eq!(outcome.emitted[0].record, record("a", "1").at(9));
+        assert_eq!(subtask.end_input().values(), [r#"{"key":"a","window_start":10,"sum":2}"#]);
+    }
+
+    #[test]
+    fn times_before_1970_and_records_without_a_key_have_windows_too() {
+        let mut subtask = subtask();
+        subtask.process([keyless("7").at(-1), keyless("7").at(-10)]);
+        assert_eq!(subtask.end_input().values(), [r#"{"key":null,"window_start":-10,"sum":14}"#]);
+    }
+
+    #[test]
+    fn what_cannot_be_summed_is_refused_and_leaves_no_window() {
+        let mut subtask = subtask();
+        let max = i64::MAX.to_string();
+        let outcome = subtask.process([
+            record("a", "x"),
+            tombstone("a"),
+            record("b", "1").at(i64::MAX),
+            record("c", &max),
+            record("c", "1"),
+        ]);
+        assert_eq!(outcome.rejections.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [0, 1, 2, 4]);
+        assert_eq!(subtask.timers("window_end"), [10]);
+    }
+
+    #[test]
+    #[should_panic(expected = "window_ms \"0\" is no number of milliseconds above 0")]
+    fn a_window_has_a_length() {
+        Subtask::<ThisOperator>::with_config([("window_ms", "0")]);
+    }
+}
