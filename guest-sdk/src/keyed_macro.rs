@@ -41,6 +41,19 @@
 /// helper borrows them: `fn add(count: &weir_sdk::Value<u64>)`.
 ///
 /// What is done per record reaches the host per call: one read and one write for each state and timer.
+///
+/// A declaration without its function, and a function without its declaration, do not compile:
+///
+/// ```compile_fail
+/// weir_sdk::keyed! {
+///     timer flush: EventTime;
+///
+///     fn process(record, _emit) {
+///         flush.set(record.timestamp());
+///     }
+/// }
+/// # fn main() {}
+/// ```
 #[macro_export]
 macro_rules! keyed {
     ($($items:tt)+) => {

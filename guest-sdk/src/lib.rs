@@ -9,6 +9,7 @@
 //! | emit none, one or many; change keys, headers, timestamps; refuse a record | [`map!`] |
 //! | send records to several output ports | [`router!`] |
 //! | handle the columns yourself | [`map_batches!`] |
+//! | keep state per key, set timers, have several inputs | [`keyed!`] |
 //!
 //! ```
 //! weir_sdk::map_values!(|value, out| {
@@ -48,7 +49,8 @@
 //!
 //! # Tests
 //!
-//! An operator is also an ordinary Rust library. [`testing`] runs it natively, so `cargo test` needs no host.
+//! An operator is also an ordinary Rust library. [`testing`] runs it natively, so `cargo test` needs no host: a
+//! [`testing::Case`] is one batch, a [`testing::Subtask`] keeps state and timers between batches.
 //!
 //! # Build
 //!

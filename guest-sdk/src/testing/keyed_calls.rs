@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::columns;
 use super::sample::SampleRecord;
-use super::store::{Key, Store};
+use super::store::Store;
 use crate::bindings::types::Batch;
 use crate::imports;
 use crate::operator::Operator;
@@ -12,7 +12,6 @@ use crate::operator::Operator;
 /// Calls a keyed operator with one batch, over and over, in one instance. The thread is its host until another is set.
 pub struct KeyedCalls<T> {
     batch: Batch,
-    keys: Vec<Key>,
     operator: PhantomData<T>,
 }
 
@@ -23,19 +22,14 @@ impl<T: Operator> KeyedCalls<T> {
         let keys = columns::number_keys(&mut batch);
         let mut store = Store::default();
         store.declare(&T::DESCRIPTION);
-        store.begin_call(keys.clone(), 0);
+        store.begin_call(keys, 0);
         imports::replace_host(imports::Host { store, ..imports::Host::default() });
         T::open().expect("an operator that is measured opens");
-        KeyedCalls { batch, keys, operator: PhantomData }
+        KeyedCalls { batch, operator: PhantomData }
     }
 
     /// One call. Returns the number of emitted records. Panics if it fails.
     pub fn process(&mut self) -> u32 {
         T::process(&self.batch).expect("an operator that is measured does not fail").count
-    }
-
-    /// Number of distinct keys of the batch.
-    pub fn keys(&self) -> usize {
-        self.keys.len()
     }
 }

@@ -218,6 +218,9 @@ impl Builder<'_> {
             .collect();
         let live = self.live.directory.join(format!("{}-{subtask}", spec.name));
         let changes = &keyed.changes[index];
+        for name in changes.needless.iter().filter(|_| subtask == 0) {
+            tracing::warn!(operator = spec.name, "drop_state names {name:?}, which neither the checkpoint nor the component has");
+        }
         let mut migrator = if changes.migrate.is_empty() { None } else { self.run.operators[index].migrator()? };
         let open = OpenState {
             operator: &spec.name,

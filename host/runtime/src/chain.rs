@@ -99,8 +99,9 @@ impl Chain {
     ) -> Result<Option<Batch>, ConnectorError> {
         let mut batch = self.spare.pop().unwrap_or_default();
         let times = self.times(monotonic);
-        let (polled, skewed) = self.parts.sources[source].1.poll(&mut batch, wait, times)?;
-        self.meters.skewed_timestamps.add(skewed);
+        let (polled, stamped) = self.parts.sources[source].1.poll(&mut batch, wait, times)?;
+        self.meters.skewed_timestamps.add(stamped.skewed);
+        self.meters.kept_timestamps.add(stamped.kept);
         if polled != Polled::Rows || batch.rows == 0 {
             self.recycle(batch);
             return Ok(None);

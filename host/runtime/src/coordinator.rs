@@ -355,6 +355,7 @@ impl<'a> Coordinator<'a> {
             }
             Action::Decide(epoch) => {
                 self.decide(epoch).map_err(in_doubt)?;
+                self.options.meters.decision_times.add(self.options.clock.monotonic() - self.barrier_at);
                 reached("after_commit");
                 Ok(Some(Event::Decided))
             }

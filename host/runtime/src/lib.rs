@@ -14,7 +14,8 @@
 //! - [`recovery`]: look, fence, read, judge, restore, decide the start; [`keyed_start`] is its part about state
 //! - [`incarnation`]: one life, from recovery to its end; [`assembly`] makes its tasks
 //! - [`supervisor`]: lives one after another
-//! - [`connect`]: what the binary plugs in; [`data_dir`], [`clock`], [`meters`]: what surrounds it
+//! - [`connect`]: what the binary plugs in; [`data_dir`], [`clock`], [`meters`] with
+//!   [`duration_histogram`]: what surrounds it
 //!
 //! There is no native library here, and no name of a connector.
 
@@ -26,6 +27,7 @@ pub mod clock;
 pub mod connect;
 pub mod coordinator;
 pub mod data_dir;
+pub mod duration_histogram;
 pub mod event_time;
 pub mod exchange;
 pub mod inbox;

@@ -1,5 +1,6 @@
 //! Counters of a running pipeline. Tasks add, anyone may read; nothing here is needed for correctness.
 
+use crate::duration_histogram::DurationHistogram;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -83,10 +84,16 @@ pub struct Meters {
     pub restarts: Counter,
     /// Rows whose timestamps were too far ahead to move the watermark.
     pub skewed_timestamps: Counter,
+    /// Rows without the field that their timestamp is read from, which kept their own.
+    pub kept_timestamps: Counter,
     /// Bytes written for checkpoints of state.
     pub state_bytes_written: Counter,
     /// The longest time that an input was held for the others' barriers, in microseconds.
     pub longest_alignment_us: Counter,
+    /// How long a subtask stood still at a barrier: freezing state, and handing prepared output over.
+    pub barrier_pauses: DurationHistogram,
+    /// From a barrier to the decision about its checkpoint.
+    pub decision_times: DurationHistogram,
     longest_pause_us: AtomicU64,
     /// Records between the positions and the ends, per subtask; -1 where unknown.
     pub lag: Vec<Gauge>,

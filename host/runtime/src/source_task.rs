@@ -30,6 +30,15 @@ pub struct SourceTask {
     ended: bool,
 }
 
+/// What was odd about the timestamps of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stamped {
+    /// Rows that were too far ahead to move the watermark.
+    pub skewed: u64,
+    /// Rows without the field that their timestamp is read from, which keep their own.
+    pub kept: u64,
+}
+
 /// Time as a task knows it.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
@@ -50,16 +59,16 @@ impl SourceTask {
         SourceTask { reader, options, watermarks, said, ended: false }
     }
 
-    /// Fills the (empty) batch, waiting at most `wait`. An ended source stays ended. Returns the rows whose timestamps
-    /// were too far ahead to count.
+    /// Fills the (empty) batch, waiting at most `wait`. An ended source stays ended.
     pub fn poll(
         &mut self,
         batch: &mut Batch,
         wait: Duration,
         times: Times,
-    ) -> Result<(Polled, u64), ConnectorError> {
+    ) -> Result<(Polled, Stamped), ConnectorError> {
+        let mut stamped = Stamped::default();
         if self.ended {
-            return Ok((Polled::End, 0));
+            return Ok((Polled::End, stamped));
         }
         let polled = self.reader.poll(batch, self.options.limits, wait)?;
         if polled == Polled::End {
@@ -69,12 +78,13 @@ impl SourceTask {
             }
         }
         if batch.rows == 0 {
-            return Ok((polled, 0));
+            return Ok((polled, stamped));
         }
         if self.options.time.timestamp != TimestampSpec::Record {
-            event_time::stamp(&self.options.time.timestamp, batch)?;
+            stamped.kept = event_time::stamp(&self.options.time.timestamp, batch)?.kept as u64;
         }
-        Ok((polled, self.watermarks.observe(batch, times.now_ms, times.monotonic)))
+        stamped.skewed = self.watermarks.observe(batch, times.now_ms, times.monotonic);
+        Ok((polled, stamped))
     }
 
     /// How far event time has come, if that changed since it was asked last.

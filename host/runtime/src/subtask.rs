@@ -295,6 +295,7 @@ impl Subtask {
         let snapshot = self.chain.barrier(barrier)?;
         let after = self.clock.monotonic();
         self.meters.paused(after - before);
+        self.meters.barrier_pauses.add(after - before);
         self.meters.aligned(self.inbox.release(after));
         self.report(Report::Delivered { subtask: self.number, epoch: barrier.epoch, snapshot })?;
         Ok(barrier.last)

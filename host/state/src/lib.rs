@@ -10,6 +10,7 @@
 //! - `snapshot` and `freeze_gate`: a frozen set on its way into a checkpoint, beside the stream
 //! - `sst` and `ordered_families`: how a frozen set gets into RocksDB
 //! - `restore`, `rescale` and `migrate`: the way back, for another range of keys or another version
+//! - [`inspect`]: reads a checkpoint beside a running host
 //! - `verify` and `checkpoint_files`: whether files are what the manifest says
 //! - `database`, `tuning`, `column_family` and `key_layout`: RocksDB, and what lies in it where
 //!
@@ -17,6 +18,7 @@
 //! live database has no write-ahead log and is never trusted again.
 
 pub mod backend;
+pub mod inspect;
 
 mod arguments;
 mod call;

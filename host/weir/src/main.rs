@@ -4,6 +4,7 @@
 //! - [`pipeline_file`]: TOML in, a plan or all of its problems out
 //! - [`components`]: the operators of a plan, compiled and checked
 //! - [`connectors`]: the one list of adapters
+//! - [`state_lines`]: entries of keyed state as people read them
 //! - [`logging`], [`status`], [`signals`]: what a person sees and says while a pipeline runs
 //! - `kill_points`: with the feature of that name, where a test ends the process
 
@@ -19,6 +20,7 @@ mod memory;
 mod pipeline_file;
 mod prepared_pipeline;
 mod signals;
+mod state_lines;
 mod status;
 
 use clap::Parser;

@@ -15,6 +15,7 @@ pub const HELP: &str = "\
 Measures weir beside native floors on one broker.
 
 Usage: cargo xtask bench [OPTIONS]
+       cargo xtask bench state [OPTIONS], see cargo xtask bench state --help
 
   --records N         records of the input [10000000]
   --value-bytes N     bytes of a value, beside 7 bytes of key [100]
@@ -134,15 +135,18 @@ impl Arguments {
     }
 }
 
-fn number<N: FromStr>(name: &str, text: &str) -> Result<N, Failure> {
+/// A number of an option.
+pub fn number<N: FromStr>(name: &str, text: &str) -> Result<N, Failure> {
     text.parse().map_err(|_| Failure::new(format!("{name}: expected a number, found {text:?}")))
 }
 
-fn list<T>(text: &str, one: impl Fn(&str) -> Result<T, Failure>) -> Result<Vec<T>, Failure> {
+/// A list with commas.
+pub fn list<T>(text: &str, one: impl Fn(&str) -> Result<T, Failure>) -> Result<Vec<T>, Failure> {
     text.split(',').map(|part| one(part.trim())).collect()
 }
 
-fn duration(text: &str) -> Result<Duration, Failure> {
+/// A duration such as 5s or 500ms.
+pub fn duration(text: &str) -> Result<Duration, Failure> {
     let parsed = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
         (Some(count), _) => count.parse().map(Duration::from_millis).ok(),
         (None, Some(count)) => count.parse().map(Duration::from_secs).ok(),

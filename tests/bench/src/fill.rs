@@ -1,4 +1,5 @@
-//! The input: keys of 7 bytes, values that begin with the record's number and go on with words.
+//! The input: values that begin with the record's number and go on with words; keys of 7 bytes unless another bench
+//! writes its own.
 
 use crate::arguments::Arguments;
 use crate::failure::Failure;
@@ -41,18 +42,69 @@ const WORDS: &[&str] = &[
     "returned",
 ];
 
+/// Records to be written, by their numbers.
+#[derive(Clone, Copy)]
+pub struct Filling<'a> {
+    /// `host:port` of the broker.
+    pub brokers: &'a str,
+    /// The topic.
+    pub topic: &'a str,
+    /// Numbers of the records.
+    pub numbers: (u64, u64),
+    /// Bytes of a value.
+    pub value_bytes: usize,
+    /// Appends the key of a record's number.
+    pub write_key: &'a (dyn Fn(u64, &mut Vec<u8>) + Sync),
+}
+
+impl Filling<'_> {
+    /// Writes all records, in no order.
+    pub fn write(&self) -> Result<(), Failure> {
+        let (first, end) = self.numbers;
+        let share = (end - first).div_ceil(PRODUCERS);
+        thread::scope(|scope| {
+            let part = |index: u64| {
+                let (from, to) = (first + index * share, (first + (index + 1) * share).min(end));
+                scope.spawn(move || self.write_part(from, to))
+            };
+            let parts: Vec<_> = (0..PRODUCERS).map(part).collect();
+            parts.into_iter().try_for_each(|part| part.join().expect("filling does not panic"))
+        })
+    }
+
+    fn write_part(&self, from: u64, to: u64) -> Result<(), Failure> {
+        let producer: ThreadedProducer<DefaultProducerContext> = settings::producer(self.brokers).create()?;
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        for number in from..to {
+            key.clear();
+            (self.write_key)(number, &mut key);
+            write_value(number, self.value_bytes, &mut value);
+            loop {
+                match producer.send(BaseRecord::to(self.topic).key(&key).payload(&value)) {
+                    Ok(()) => break,
+                    Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                        thread::sleep(FULL_PAUSE)
+                    }
+                    Err((error, _)) => return Err(error.into()),
+                }
+            }
+        }
+        // The crate's flush polls in steps; nobody measures here.
+        Ok(producer.flush(FLUSH_TIMEOUT)?)
+    }
+}
+
 /// Writes the input and checks its count. Returns how long it took.
 pub fn fill(place: &Place, arguments: &Arguments) -> Result<Duration, Failure> {
     let begun = Instant::now();
-    let share = arguments.records.div_ceil(PRODUCERS);
-    thread::scope(|scope| {
-        let part = |index: u64| {
-            let (from, to) = (index * share, ((index + 1) * share).min(arguments.records));
-            scope.spawn(move || fill_part(&arguments.brokers, &place.input, from, to, arguments.value_bytes))
-        };
-        let parts: Vec<_> = (0..PRODUCERS).map(part).collect();
-        parts.into_iter().try_for_each(|part| part.join().expect("filling does not panic"))
-    })?;
+    let filling = Filling {
+        brokers: &arguments.brokers,
+        topic: &place.input,
+        numbers: (0, arguments.records),
+        value_bytes: arguments.value_bytes,
+        write_key: &write_key,
+    };
+    filling.write()?;
     let written = place.topics.written(&place.input)?;
     if written != arguments.records {
         return Err(Failure::new(format!("the input has {written} records, not {}", arguments.records)));
@@ -60,29 +112,13 @@ pub fn fill(place: &Place, arguments: &Arguments) -> Result<Duration, Failure> {
     Ok(begun.elapsed())
 }
 
-fn fill_part(brokers: &str, topic: &str, from: u64, to: u64, value_bytes: usize) -> Result<(), Failure> {
-    let producer: ThreadedProducer<DefaultProducerContext> = settings::producer(brokers).create()?;
-    let (mut key, mut value) = (Vec::new(), Vec::new());
-    for number in from..to {
-        write_record(number, value_bytes, &mut key, &mut value);
-        loop {
-            match producer.send(BaseRecord::to(topic).key(&key).payload(&value)) {
-                Ok(()) => break,
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
-                    thread::sleep(FULL_PAUSE)
-                }
-                Err((error, _)) => return Err(error.into()),
-            }
-        }
-    }
-    // The crate's flush polls in steps; nobody measures here.
-    Ok(producer.flush(FLUSH_TIMEOUT)?)
+/// The key of a record, the same in every bench.
+fn write_key(number: u64, key: &mut Vec<u8>) {
+    write_digits(key, b"k", number % KEYS, KEY_BYTES - 1);
 }
 
-/// Key and value of a record, the same in every bench.
-fn write_record(number: u64, value_bytes: usize, key: &mut Vec<u8>, value: &mut Vec<u8>) {
-    key.clear();
-    write_digits(key, b"k", number % KEYS, KEY_BYTES - 1);
+/// The value of a record, the same in every bench.
+fn write_value(number: u64, value_bytes: usize, value: &mut Vec<u8>) {
     value.clear();
     write_digits(value, b"", number, NUMBER_DIGITS);
     let mut random = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -96,7 +132,8 @@ fn write_record(number: u64, value_bytes: usize, key: &mut Vec<u8>, value: &mut 
     value.truncate(value_bytes);
 }
 
-fn write_digits(to: &mut Vec<u8>, before: &[u8], mut number: u64, digits: usize) {
+/// Appends a text and a number of so many digits.
+pub fn write_digits(to: &mut Vec<u8>, before: &[u8], mut number: u64, digits: usize) {
     to.extend_from_slice(before);
     let start = to.len();
     to.resize(start + digits, b'0');
@@ -113,7 +150,8 @@ mod tests {
     #[test]
     fn a_record_has_the_asked_size_and_begins_with_its_number() {
         let (mut key, mut value) = (Vec::new(), Vec::new());
-        write_record(1_234_567, 100, &mut key, &mut value);
+        write_key(1_234_567, &mut key);
+        write_value(1_234_567, 100, &mut value);
         assert_eq!((key.as_slice(), value.len()), (b"k234567".as_slice(), 100));
         assert!(value.starts_with(b"000001234567 "));
     }

@@ -1,4 +1,5 @@
-//! `bench`: weir beside native floors, on one broker, over one input.
+//! `bench`: weir beside native floors, on one broker, over one input; and `bench state`, a keyed pipeline beside one
+//! without state.
 //!
 //! One command measures everything side by side, because numbers of two days or two machines say nothing.
 //!
@@ -9,6 +10,7 @@
 //! - [`run`]: one measured run; [`process`], [`broker`], [`progress`]: what is looked at meanwhile
 //! - [`check`]: every record once, read as a consumer of committed data reads it
 //! - [`report`]: the table, the ratios and the JSON file
+//! - [`state`]: the other bench, of keyed state: `bench state`
 
 mod arguments;
 mod broker;
@@ -25,6 +27,7 @@ mod report;
 mod run;
 mod scratch;
 mod settings;
+mod state;
 mod topics;
 mod weir;
 
@@ -48,6 +51,11 @@ fn perform(arguments: &[String]) -> Result<(), Failure> {
         && first == floor::COMMAND
     {
         return floor::perform(&floor::Order::from_arguments(rest)?);
+    }
+    if let [first, rest @ ..] = arguments
+        && first == state::COMMAND
+    {
+        return state::perform(rest);
     }
     match arguments::read(arguments)? {
         Asked::Help => {

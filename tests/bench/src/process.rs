@@ -47,6 +47,11 @@ impl MeasuredProcess {
         Ok(MeasuredProcess { pid, started, log: log.to_owned(), ended: None })
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
     /// CPU so far.
     pub fn cpu(&self) -> Option<Duration> {
         cpu_of(self.pid)

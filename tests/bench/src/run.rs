@@ -8,6 +8,7 @@ use crate::outcome::Outcome;
 use crate::plan::{AskedRun, Place, Variant};
 use crate::process::{Ended, MeasuredProcess, cpu_of};
 use crate::progress::Progress;
+use crate::topics::Topics;
 use crate::weir;
 use std::env;
 use std::fs;
@@ -45,7 +46,7 @@ fn measure(place: &Place, arguments: &Arguments, asked: &AskedRun, output: &str)
     let broker_cpu = || place.broker.and_then(cpu_of);
     let broker_before = broker_cpu();
     let mut process = MeasuredProcess::start(&mut command, &log)?;
-    let seen = watch(place, arguments, output, &mut process)?;
+    let seen = watch(&place.topics, arguments.records, output, &mut process, |_| ())?;
     let broker = broker_before.zip(broker_cpu()).map(|(before, after)| after.saturating_sub(before));
     process.succeeded(seen.ended)?;
     let per_record = |cpu: Duration| cpu.as_secs_f64() * 1e6 / arguments.records as f64;
@@ -66,22 +67,28 @@ fn measure(place: &Place, arguments: &Arguments, asked: &AskedRun, output: &str)
 }
 
 /// What was seen of a process until its end.
-struct Seen {
-    progress: Progress,
-    memory_peak_bytes: u64,
-    ended: Ended,
-    whole: Duration,
+pub struct Seen {
+    /// What it wrote.
+    pub progress: Progress,
+    /// The most memory that was resident.
+    pub memory_peak_bytes: u64,
+    /// Its end.
+    pub ended: Ended,
+    /// From its start to its end.
+    pub whole: Duration,
 }
 
-fn watch(
-    place: &Place,
-    arguments: &Arguments,
+/// Looks at a process that writes so many records to a topic until it ends. Each look at the living process is told.
+pub fn watch(
+    topics: &Topics,
+    records: u64,
     output: &str,
     process: &mut MeasuredProcess,
+    mut look: impl FnMut(&MeasuredProcess),
 ) -> Result<Seen, Failure> {
-    let seconds = arguments.records / RECORDS_PER_SECOND_MIN;
+    let seconds = records / RECORDS_PER_SECOND_MIN;
     let deadline = process.started + RUN_TIME_BASE + Duration::from_secs(seconds);
-    let mut progress = Progress::of(arguments.records);
+    let mut progress = Progress::of(records);
     let mut memory_peak_bytes = 0;
     loop {
         // The end first: what is written is then seen once more behind it.
@@ -89,8 +96,9 @@ fn watch(
         let whole = process.started.elapsed();
         if ended.is_none() {
             memory_peak_bytes = process.memory_peak_bytes().unwrap_or(0).max(memory_peak_bytes);
+            look(process);
         }
-        progress.see(place.topics.written(output)?, || process.cpu());
+        progress.see(topics.written(output)?, || process.cpu());
         if let Some(ended) = ended {
             return Ok(Seen { progress, memory_peak_bytes, ended, whole });
         }

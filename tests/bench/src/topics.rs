@@ -54,6 +54,27 @@ impl Topics {
         self.ends(topic).map(drop)
     }
 
+    /// True where the broker has the topic.
+    pub fn exists(&self, topic: &str) -> Result<bool, Failure> {
+        let metadata = self.asker.fetch_metadata(None, ANSWER_TIMEOUT)?;
+        Ok(metadata.topics().iter().any(|known| known.name() == topic))
+    }
+
+    /// Removes a topic that may be there, and waits until it is gone.
+    pub fn delete_if_there(&self, topic: &str) -> Result<(), Failure> {
+        if self.exists(topic)? {
+            self.delete(topic);
+        }
+        let deadline = Instant::now() + CREATED_TIMEOUT;
+        while self.exists(topic)? {
+            if Instant::now() > deadline {
+                return Err(Failure::new(format!("topic {topic} does not go away")));
+            }
+            thread::sleep(ASK_PAUSE);
+        }
+        Ok(())
+    }
+
     /// True once each partition has a leader. Asking for the ends before would store the "unknown" for 30 seconds.
     fn is_complete(&self, topic: &str) -> Result<bool, Failure> {
         let metadata = self.asker.fetch_metadata(Some(topic), ANSWER_TIMEOUT)?;

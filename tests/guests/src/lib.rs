@@ -1,24 +1,27 @@
 //! Guests that misbehave on purpose. The configuration key `behaviour` chooses how: see [`behaviour`].
 //!
 //! The features `describe_endless` and `describe_traps` make guests that misbehave before they have a configuration,
-//! the feature `keyed` one that misuses state and timers: see `keyed.rs`.
+//! the feature `keyed` one that misuses state and timers: see `keyed.rs`. The feature `migrating` makes one that behaves:
+//! the next version of `count_by_key`.
 
 pub mod behaviour;
 #[cfg(feature = "keyed")]
 pub mod keyed;
+#[cfg(feature = "migrating")]
+pub mod migrating;
 #[cfg(any(feature = "describe_endless", feature = "describe_traps"))]
 mod processor;
 
 #[cfg(any(feature = "describe_endless", feature = "describe_traps"))]
 pub use processor::ThisOperator;
 
-#[cfg(not(any(feature = "describe_endless", feature = "describe_traps", feature = "keyed")))]
+#[cfg(not(any(feature = "describe_endless", feature = "describe_traps", feature = "keyed", feature = "migrating")))]
 weir_sdk::map_batches! {
     open: behaviour::Behaviour::from_config,
     |behaviour: &behaviour::Behaviour, batch: &weir_sdk::Batch| behaviour.process(batch)
 }
 
-#[cfg(all(test, not(any(feature = "describe_endless", feature = "describe_traps", feature = "keyed"))))]
+#[cfg(all(test, not(any(feature = "describe_endless", feature = "describe_traps", feature = "keyed", feature = "migrating"))))]
 mod tests {
     use super::ThisOperator;
     use weir_sdk::testing::{Case, Outcome, keyless};

@@ -11,7 +11,7 @@ use std::process::Command;
 /// What is measured.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Arguments of the bench program.
+    /// Arguments of the bench program; `state` in front of others measures keyed state; --help tells all of them.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }

@@ -7,7 +7,7 @@ use crate::toolchain::{TARGET, Toolchain};
 use std::path::PathBuf;
 
 /// The guests that the demo needs, and that the host embeds.
-pub const OF_THE_DEMO: &[&str] = &["prefix"];
+pub const OF_THE_DEMO: &[&str] = &["count_by_key"];
 /// The operators that ship with weir.
 pub const OPERATORS: &[&str] =
     &["prefix", "filter_json", "route", "count_by_key", "dedup", "tumbling_sum", "join"];
@@ -23,11 +23,15 @@ pub const ALL: &[&str] = &[
     "hostile-guests",
     "hostile_describe_endless",
     "hostile_describe_traps",
+    "hostile_keyed",
+    "count_by_key_2",
 ];
 /// Guests that are another package with a feature: guest, package, feature.
 const VARIANTS: &[(&str, &str, &str)] = &[
     ("hostile_describe_endless", "hostile-guests", "describe_endless"),
     ("hostile_describe_traps", "hostile-guests", "describe_traps"),
+    ("hostile_keyed", "hostile-guests", "keyed"),
+    ("count_by_key_2", "hostile-guests", "migrating"),
 ];
 /// The profile of the root manifest that makes guests small.
 const PROFILE: &str = "guest";
@@ -35,7 +39,7 @@ const PROFILE: &str = "guest";
 /// Which guests.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Package names, or hostile_describe_endless, hostile_describe_traps; all if none is given.
+    /// Package names, or hostile_describe_endless, hostile_describe_traps, hostile_keyed, count_by_key_2; all if none is given.
     names: Vec<String>,
 }
 

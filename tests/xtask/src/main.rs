@@ -9,6 +9,7 @@ mod guests;
 mod kafka;
 mod prerequisites;
 mod run;
+mod sim;
 mod step;
 mod stop;
 mod test;
@@ -34,6 +35,8 @@ enum Chore {
     Demo(demo::Options),
     /// Run all tests against a real broker; arguments go to `cargo test`.
     Test(test::Options),
+    /// Check seeds of the simulation; no broker is needed.
+    Sim(sim::Options),
     /// Build for release and measure; arguments go to the bench program.
     Bench(bench::Options),
     /// Start, stop or show a real Apache Kafka.
@@ -49,6 +52,7 @@ fn perform(chore: Chore) -> Result<(), Stop> {
     match chore {
         Chore::Demo(options) => demo::run(&checkout, &options),
         Chore::Test(options) => test::run(&checkout, &options),
+        Chore::Sim(options) => sim::run(&checkout, &options),
         Chore::Bench(options) => bench::run(&checkout, &options),
         Chore::Kafka(options) => kafka::run(&checkout, &options),
         Chore::Guests(options) => guests::run(&checkout, &options),

@@ -44,12 +44,14 @@ const fn library(
     Native { need: Need { what, packages }, probe: Probe::Library(module, header) }
 }
 
-/// librdkafka's build script and its libraries; wasmtime needs nothing.
+/// librdkafka's build script and its libraries, and RocksDB's; wasmtime needs nothing.
 const NATIVE: &[Native] = &[
     program("a C compiler", "build-essential", &["cc", "gcc", "clang"]),
     program("a C++ compiler", "build-essential", &["c++", "g++", "clang++"]),
     program("make", "build-essential", &["make", "gmake"]),
     program("pkg-config", "pkg-config", &["pkg-config"]),
+    // RocksDB's bindings are made by bindgen, which loads libclang; its own headers come with clang.
+    program("clang and libclang", "clang libclang-dev", &["clang"]),
     library("zlib headers", "zlib1g-dev", "zlib", "/usr/include/zlib.h"),
     library("OpenSSL headers", "libssl-dev", "openssl", "/usr/include/openssl/ssl.h"),
     library("zstd headers", "libzstd-dev", "libzstd", "/usr/include/zstd.h"),

@@ -56,22 +56,17 @@ impl KeyedState for CountState {
         assert!(!self.in_call, "S1: a call begins while another has not ended");
         self.in_call = true;
         self.overlay = self.shared.lock().unwrap().clone();
+        for (timer, time, key) in &self.due {
+            assert!(self.overlay.timers[*timer].remove(&(*time, key.clone())), "a timer that fires is set");
+        }
         self.keys =
             slots.first_rows.iter().map(|row| keys.get(*row as usize).map(<[u8]>::to_vec)).collect();
     }
 
     fn commit_call(&mut self) -> Result<(), ConnectorError> {
         assert!(std::mem::take(&mut self.in_call), "S1: no call was begun");
-        let mut contents = self.shared.lock().unwrap();
-        // A timer that was set again by its own call is set.
-        let before = contents.clone();
-        *contents = std::mem::take(&mut self.overlay);
-        for (timer, time, key) in self.due.drain(..) {
-            assert!(before.timers[timer].contains(&(time, key.clone())), "a timer fires that is not set");
-            if !self.keys.is_empty() && !contents.timers[timer].is_empty() {
-                contents.timers[timer].remove(&(time, key));
-            }
-        }
+        *self.shared.lock().unwrap() = std::mem::take(&mut self.overlay);
+        self.due.clear();
         Ok(())
     }
 

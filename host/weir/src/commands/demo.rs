@@ -33,7 +33,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<Exit, Failure> {
     let component = COMPONENT.ok_or_else(|| {
         Failure::failed(
-            "this weir was built without the demo's operator; cargo xtask demo builds it (or: cargo xtask guests prefix, and build weir again)",
+            "this weir was built without the demo's operator; cargo xtask demo builds it (or: cargo xtask guests count_by_key, and build weir again)",
         )
     })?;
     let directory = std::env::temp_dir().join(format!("weir-demo-{}", std::process::id()));
@@ -43,21 +43,21 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     println!("demo in {}", directory.display());
     let recoveries = match &options.kafka {
         None => {
-            println!("generator -> prefix (WebAssembly) -> files, exactly once, {} records", options.records);
+            println!("generator -> count_by_key (WebAssembly, state in RocksDB) -> files, exactly once, {} records", options.records);
             KilledRun::new(&directory, "demo", options.kills).until_finished()?
         }
         Some(brokers) => through_kafka(&place, brokers, options.kills)?,
     };
     let tally = Tally::count(&directory.join("out"), options.records).map_err(cannot)?;
     report(&directory, &tally, &recoveries);
-    if tally.is_exact() { Ok(Exit::Done) } else { Err(Failure::failed("records were lost or duplicated")) }
+    if tally.is_exact() { Ok(Exit::Done) } else { Err(Failure::failed("records were lost, duplicated or counted wrong")) }
 }
 
 /// Fills one topic, passes its records on through the killed pipeline, and reads the other one back.
 fn through_kafka(place: &Place<'_>, brokers: &str, kills: u32) -> Result<Recoveries, Failure> {
     let (input, output) = place.topics();
     println!(
-        "generator -> topic {input} -> prefix (WebAssembly) -> topic {output} at {brokers}, exactly once"
+        "generator -> topic {input} -> count_by_key (WebAssembly, state in RocksDB) -> topic {output} at {brokers}, exactly once"
     );
     pipelines::create_topics(brokers, &[&input, &output])?;
     let mut fill = weir(place.directory, "fill", &["--until-end"])?;
@@ -108,6 +108,8 @@ fn report(directory: &Path, tally: &Tally, recoveries: &Recoveries) {
     println!("records out     {:>10}", tally.found);
     println!("lost            {:>10}", tally.lost);
     println!("duplicated      {:>10}", tally.duplicated);
+    println!("keys            {:>10}", tally.keys);
+    println!("counted wrong   {:>10}", tally.wrong_counts);
     println!("kill -9         {:>10}", recoveries.kills);
     println!(
         "time to recover {:>10} median, {} longest",
@@ -117,7 +119,8 @@ fn report(directory: &Path, tally: &Tally, recoveries: &Recoveries) {
     println!();
     println!("see for yourself:");
     let files = directory.join("out").display().to_string();
-    println!("  cat {files}/*.txt | wc -l                    # {}", tally.expected);
-    println!("  cat {files}/*.txt | sort | uniq -d | wc -l   # 0");
+    println!("  cat {files}/*.jsonl | wc -l                                       # {}", tally.expected);
+    println!("  cat {files}/*.jsonl | cut -d, -f1,2 | sort | uniq -d | wc -l      # 0");
+    println!("  cat {files}/*.jsonl | grep '\"key-7\"' | tail -1                    # its count");
     println!("  rm -r {}", directory.display());
 }

@@ -1,8 +1,10 @@
 //! `weir operator inspect`: what a component is and what it wants.
 
 use crate::failure::{Exit, Failure};
+use crate::state_lines;
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 use weir_wasm::{Description, Engine, Prepared};
 
 /// Options of `weir operator inspect`.
@@ -40,12 +42,30 @@ fn describe(name: &str, prepared: &Prepared) -> String {
     for (index, import) in imports.iter().enumerate() {
         line(if index == 0 { "imports" } else { "" }, import);
     }
-    let Description { inputs, outputs, config, .. } = prepared.description();
+    let Description { inputs, outputs, states, timers, migrates, config } = prepared.description();
     line("inputs", &inputs.join(", "));
     let output = |port: &weir_protocol::state::OutputPort| {
         if port.keeps_key { format!("{} (keeps the key)", port.name) } else { port.name.clone() }
     };
     line("outputs", &outputs.iter().map(output).collect::<Vec<_>>().join(", "));
+    for (index, state) in states.iter().enumerate() {
+        let kept = match state.ttl_seconds {
+            0 => String::new(),
+            seconds => {
+                format!(", kept for {}", humantime::format_duration(Duration::from_secs(u64::from(seconds))))
+            }
+        };
+        let value = format!("{} ({}, version {}{kept})", state.name, state.kind.name(), state.version);
+        line(if index == 0 { "states" } else { "" }, &value);
+    }
+    for (index, timer) in timers.iter().enumerate() {
+        let value = format!("{} ({})", timer.name, state_lines::clock(timer.clock));
+        line(if index == 0 { "timers" } else { "" }, &value);
+    }
+    if !states.is_empty() {
+        let value = if *migrates { "yes, it reads the state of older versions" } else { "no" };
+        line("migration", value);
+    }
     match config.as_deref() {
         None => line("config", "any key (a mapper does not say which it reads)"),
         Some([]) => line("config", "no keys"),

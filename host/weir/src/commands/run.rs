@@ -53,6 +53,9 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
     let stop = signals::watch(plan.spec.stop_timeout, meters.clone())
         .map_err(|error| Failure::failed(format!("signals cannot be handled: {error}")))?;
+    for advice in plan.advice() {
+        tracing::warn!("{advice}");
+    }
     let connectors = PlanConnectors::new(plan.clone(), directory.clone());
     report_checks(&connectors)?;
     let status = Status::start(plan.clone(), meters.clone(), metrics);
@@ -119,6 +122,15 @@ fn end(outcome: Outcome, pipeline: &str, meters: &Meters) -> Result<Exit, Failur
         checkpoint = meters.last_checkpoint().epoch,
         restarts = meters.restarts.get(),
         longest_pause_us = meters.longest_pause_us(),
+        longest_alignment_us = meters.longest_alignment_us.get(),
+        checkpoints = meters.checkpoints.get(),
+        barrier_pause_p50_us = meters.barrier_pauses.percentile_us(50),
+        barrier_pause_p99_us = meters.barrier_pauses.percentile_us(99),
+        barrier_pause_max_us = meters.barrier_pauses.longest_us(),
+        decision_p50_us = meters.decision_times.percentile_us(50),
+        decision_p99_us = meters.decision_times.percentile_us(99),
+        decision_max_us = meters.decision_times.longest_us(),
+        state_bytes_written = meters.state_bytes_written.get(),
         "{ended}"
     );
     Ok(Exit::Done)

@@ -2,16 +2,18 @@
 
 mod artefact;
 mod difference;
-mod sample_run;
+mod sample;
+mod state_dump;
+mod trial;
 
 use crate::failure::{Exit, Failure};
 use crate::pipeline_file::units;
-use sample_run::SampleRun;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use weir_protocol::plan::OperatorLimits;
+use trial::{Trial, TrialOptions};
+use weir_protocol::plan::{NullKey, OperatorLimits};
 use weir_wasm::{Engine, Prepared};
 
 /// Options of `weir test`.
@@ -19,7 +21,8 @@ use weir_wasm::{Engine, Prepared};
 pub struct Options {
     /// The component; without it the crate in the current directory is built and its sample files are used
     component: Option<PathBuf>,
-    /// The input records, as JSON lines of key, value, timestamp, headers
+    /// The input records, as JSON lines of key, value, timestamp, headers; between them may stand
+    /// {"advance_watermark":TIME} and {"advance_now":DURATION}
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
     /// The output records that must come out, in this order
@@ -34,6 +37,21 @@ pub struct Options {
     /// CPU time of one call, as in limits.call
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]
     call_limit: Duration,
+    /// What happens to records without a key where the operator keeps state, as null_key
+    #[arg(long, value_enum, default_value_t = NullKeyOption::Reject, value_name = "WHAT")]
+    null_key: NullKeyOption,
+    /// Print what is left in state and timers at the end, as JSON lines
+    #[arg(long)]
+    dump_state: bool,
+}
+
+/// `null_key` as on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum NullKeyOption {
+    /// They are refused.
+    Reject,
+    /// They share one key.
+    Group,
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -64,7 +82,16 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         )));
     }
     let limits = OperatorLimits { call: options.call_limit, ..OperatorLimits::default() };
-    let ran = SampleRun { prepared: &prepared, input: &files.input, config, limits }.run()?;
+    let null_key = match options.null_key {
+        NullKeyOption::Reject => NullKey::Reject,
+        NullKeyOption::Group => NullKey::Group,
+    };
+    let steps = sample::read(&files.input, &prepared.description().inputs)?;
+    let mut trial = Trial::new(&prepared, TrialOptions { config, limits, null_key })?;
+    for step in steps {
+        trial.step(step)?;
+    }
+    let (ran, dump) = trial.finish(options.dump_state)?;
     for line in &ran.complaints {
         eprintln!("{line}");
     }
@@ -79,6 +106,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         }
         Some(path) => compare(path, &ran.output)?,
     };
+    print(&dump)?;
     eprintln!("{} records in, {} out, {} rejected", ran.records_in, ran.output.len(), ran.rejected);
     match (matches, ran.failed) {
         (true, 0) => Ok(Exit::Done),

@@ -7,7 +7,9 @@ use weir_kafka::{ClusterOptions, KafkaCluster};
 use weir_protocol::plan::{ClusterSpec, Guarantee};
 
 /// Partitions of the generator.
-pub const PARTITIONS: u64 = 4;
+const PARTITIONS: u64 = 4;
+/// Distinct keys of the generator.
+const KEYS: u64 = 1000;
 /// The run takes about this long, so that there is time for being killed.
 const SECONDS: u64 = 10;
 
@@ -25,7 +27,7 @@ impl Place<'_> {
     /// Writes component and pipeline files.
     pub fn write(&self, component: &[u8]) -> std::io::Result<()> {
         std::fs::create_dir_all(self.directory.join("out"))?;
-        std::fs::write(self.directory.join("prefix.wasm"), component)?;
+        std::fs::write(self.directory.join("count_by_key.wasm"), component)?;
         let write = |name: &str, text: String| std::fs::write(self.directory.join(name), text);
         match self.kafka {
             None => write("demo.toml", self.demo(&self.generator(), "numbers", FILES)),
@@ -64,7 +66,7 @@ impl Place<'_> {
     fn generator(&self) -> String {
         let (records, rate) = (self.records, (self.records / SECONDS).max(1));
         format!(
-            "[source.numbers]\nkind = \"generator\"\npartitions = {PARTITIONS}\ncount = {records}\nrate = {rate}\n"
+            "[source.numbers]\nkind = \"generator\"\npartitions = {PARTITIONS}\ncount = {records}\nrate = {rate}\nkeys = {KEYS}\n"
         )
     }
 
@@ -79,13 +81,12 @@ parallelism = 2
 interval = "500ms"
 
 {source}
-[operator.prefix]
+[operator.count]
 input = "{input}"
-component = "prefix.wasm"
-config = {{ prefix = "processed_" }}
+component = "count_by_key.wasm"
 
 [sink.out]
-input = "prefix"
+input = "count"
 {sink}"#
         )
     }
@@ -98,7 +99,7 @@ input = "prefix"
     }
 }
 
-const FILES: &str = "kind = \"files\"\ndirectory = \"out\"\nformat = \"raw\"\n";
+const FILES: &str = "kind = \"files\"\ndirectory = \"out\"\n";
 
 /// Makes the topics.
 pub fn create_topics(brokers: &str, topics: &[&str]) -> Result<(), Failure> {

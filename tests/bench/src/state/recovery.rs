@@ -1,0 +1,178 @@
+//! From the start of a process to the first record that readers of committed data see, with much state to come back to.
+//!
+//! The state is `count_by_key` over long keys: its bytes are what counts here, and long keys fill it fast.
+
+use super::arguments::Arguments;
+use super::first_committed::FirstCommitted;
+use super::keys::mixed;
+use super::pipeline::{Kind, Pipeline};
+use super::{Place, told};
+use crate::failure::Failure;
+use crate::fill::{Filling, write_digits};
+use crate::process::MeasuredProcess;
+use crate::run::watch;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// Bytes of a key.
+const KEY_BYTES: usize = 256;
+/// Bytes of a key and its count in the checkpoint, about.
+const ENTRY_BYTES: u64 = KEY_BYTES as u64 + 14;
+/// Bytes of a value of the input, which the state does not hold.
+const VALUE_BYTES: usize = 16;
+/// Records that wait when a process starts: more than it processes before it is killed.
+const WAITING_RECORDS: u64 = 400_000;
+/// How long a process may take until its first record is committed.
+const FIRST_MAX: Duration = Duration::from_secs(300);
+/// Digits of a key are 6 bits each.
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// One start.
+#[derive(Debug)]
+pub struct Start {
+    /// What was done.
+    pub what: &'static str,
+    /// From the start of the process to the first record that is newly committed.
+    pub first: Duration,
+    /// How long the slowest subtask took to restore its state.
+    pub restored_ms: Option<u64>,
+}
+
+/// Starts with a state of one size.
+#[derive(Debug)]
+pub struct Recovery {
+    /// Bytes of the checkpoint at first.
+    pub state_bytes: u64,
+    /// Keys.
+    pub keys: u64,
+    /// One after the other, with the data of the one before.
+    pub starts: Vec<Start>,
+}
+
+/// Fills a state and starts with it: after a graceful end, after `kill -9`, and at another parallelism.
+pub fn measure(
+    place: &Place,
+    arguments: &Arguments,
+    asked_bytes: u64,
+    index: usize,
+) -> Result<Recovery, Failure> {
+    let (input, output) = (format!("{}-r{index}-in", place.id), format!("{}-r{index}-out", place.id));
+    place.topics.create(&input)?;
+    place.topics.create(&output)?;
+    let measured = steps(place, arguments, asked_bytes, &input, &output);
+    place.topics.delete(&input);
+    place.topics.delete(&output);
+    measured
+}
+
+fn steps(
+    place: &Place,
+    arguments: &Arguments,
+    asked_bytes: u64,
+    input: &str,
+    output: &str,
+) -> Result<Recovery, Failure> {
+    let keys = (asked_bytes / ENTRY_BYTES).max(1);
+    let folder = place.scratch.path().join(output);
+    fs::create_dir_all(&folder).map_err(Failure::of(folder.display()))?;
+    let pipeline =
+        Pipeline { name: output, input, output, kind: Kind::Exchange, parallelism: Some(2), folder: &folder };
+    eprint!("bench: {keys} keys of {KEY_BYTES} bytes ... ");
+    let write_key = |number: u64, key: &mut Vec<u8>| {
+        write_long_key(if number < keys { number } else { mixed(number) % keys }, key);
+    };
+    let filling = |numbers| Filling {
+        brokers: &arguments.brokers,
+        topic: input,
+        numbers,
+        value_bytes: VALUE_BYTES,
+        write_key: &write_key,
+    };
+    filling((0, keys)).write()?;
+    let log = folder.join("log-fill");
+    let mut command = pipeline.command(arguments)?;
+    let mut process = MeasuredProcess::start(command.arg("--until-end"), &log)?;
+    let seen = watch(&place.topics, keys, output, &mut process, |_| ())?;
+    process.succeeded(seen.ended)?;
+    let state_bytes = largest_checkpoint(&pipeline.data_directory().join("pipelines"));
+    eprintln!("{} MiB of state", state_bytes >> 20);
+    let mut written = keys;
+    let mut starts = Vec::new();
+    let steps = [
+        ("start after an end", 2),
+        ("start after kill -9", 2),
+        ("again", 2),
+        ("rescale 2 to 4", 4),
+        ("start after kill -9, 4 subtasks", 4),
+    ];
+    for (what, parallelism) in steps {
+        filling((written, written + WAITING_RECORDS)).write()?;
+        written += WAITING_RECORDS;
+        let pipeline = Pipeline { parallelism: Some(parallelism), ..pipeline.clone() };
+        let start = start(place, arguments, &pipeline, what)?;
+        eprintln!("bench: {what}: first committed record after {:.2} s", start.first.as_secs_f64());
+        starts.push(start);
+    }
+    fs::remove_dir_all(&folder).map_err(Failure::of(folder.display()))?;
+    Ok(Recovery { state_bytes, keys, starts })
+}
+
+/// Starts weir, waits for the first committed record, and kills weir in the middle of its work.
+fn start(
+    place: &Place,
+    arguments: &Arguments,
+    pipeline: &Pipeline<'_>,
+    what: &'static str,
+) -> Result<Start, Failure> {
+    let log = pipeline.folder.join("log");
+    let mut command = pipeline.command(arguments)?;
+    let first = FirstCommitted::after_now(place, arguments, pipeline.output)?;
+    let mut process = MeasuredProcess::start(&mut command, &log)?;
+    let started = process.started;
+    let at = first.wait(FIRST_MAX, || process.ended().map(|_| process.failure("weir has ended")))?;
+    Ok(Start { what, first: at - started, restored_ms: told::restored_ms(&log) })
+}
+
+/// Appends a key of [`KEY_BYTES`] that does not compress.
+fn write_long_key(number: u64, key: &mut Vec<u8>) {
+    write_digits(key, b"k", number, 11);
+    let mut random = mixed(number) | 1;
+    while key.len() < KEY_BYTES {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        key.push(DIGITS[(random >> 58) as usize]);
+    }
+}
+
+/// Bytes of the largest checkpoint in here; checkpoints share files by links, so each is counted by itself.
+fn largest_checkpoint(pipelines: &Path) -> u64 {
+    let folders = |path: &Path| -> Vec<std::path::PathBuf> {
+        fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    };
+    let checkpoints =
+        folders(pipelines).into_iter().flat_map(|pipeline| folders(&pipeline.join("checkpoints")));
+    checkpoints.map(|checkpoint| bytes_in(&checkpoint)).max().unwrap_or(0)
+}
+
+fn bytes_in(path: &Path) -> u64 {
+    match fs::read_dir(path) {
+        Ok(entries) => entries.flatten().map(|entry| bytes_in(&entry.path())).sum(),
+        Err(_) => fs::metadata(path).map(|metadata| metadata.len()).unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_keys_have_one_length_and_differ() {
+        let (mut one, mut other) = (Vec::new(), Vec::new());
+        write_long_key(1, &mut one);
+        write_long_key(2, &mut other);
+        assert_eq!((one.len(), other.len()), (KEY_BYTES, KEY_BYTES));
+        assert_ne!(one[12..], other[12..]);
+    }
+}
