@@ -183,6 +183,8 @@ impl Slot {
             let mut state = slot.lock();
             let old = state.producer.take();
             match fresh {
+                // Given up meanwhile: nobody begins an epoch on this slot any more.
+                Ok(_) if state.transaction.stage() == Stage::Dead => {}
                 Ok(producer) => {
                     state.producer = Some(Arc::new(producer));
                     state.transaction.recycled();

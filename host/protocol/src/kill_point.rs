@@ -34,6 +34,8 @@ pub const KILL_POINTS: &[(&str, &str)] = &[
     ("after_side_commit", "side sinks have published"),
     ("after_cleanup", "old checkpoints are deleted"),
     ("in_recycle", "the successor producer of a slot is being initialised"),
+    ("savepoint_linked", "a savepoint is complete under its temporary name"),
+    ("savepoint_imported", "an imported savepoint is verified under its temporary name"),
     ("stop_barrier", "the last barrier of a graceful stop was sent"),
 ];
 

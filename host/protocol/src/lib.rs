@@ -16,6 +16,7 @@
 //! - [`checkpoint`]: the coordinator's rule, an event in and actions out
 //! - [`transaction`]: the sink transaction, and what each answer of the client means
 //! - [`verdict`]: what recovery may do with what it found
+//! - [`savepoint`]: what a portable copy of a checkpoint is, and what a start from one may do
 //! - [`restart`]: when the next incarnation starts
 //! - [`compatibility`]: what a component may do with the state that an earlier one left
 //! - [`plan`]: the pipeline as a checked graph
@@ -38,6 +39,7 @@ pub mod plan;
 pub mod poison;
 pub mod position;
 pub mod restart;
+pub mod savepoint;
 pub mod slots;
 pub mod state;
 pub mod transaction;

@@ -123,6 +123,10 @@ pub struct Manifest {
     /// The input has ended and the pipeline was drained: it does not start again by itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub finished: bool,
+    /// The checkpoint of the savepoint that this line of checkpoints was started from, the last one where there were
+    /// several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_from: Option<CheckpointId>,
 }
 
 /// Why bytes are not a manifest that this build can use.
@@ -229,6 +233,7 @@ mod tests {
             watermarks: vec![],
             keyed: None,
             finished: false,
+            started_from: None,
         }
     }
 
@@ -301,7 +306,7 @@ mod tests {
     #[test]
     fn a_pipeline_without_state_and_watermarks_writes_nothing_of_them() {
         let text = String::from_utf8(manifest().encode()).unwrap();
-        for absent in ["watermarks", "keyed", "finished"] {
+        for absent in ["watermarks", "keyed", "finished", "started_from"] {
             assert!(!text.contains(absent), "{text}");
         }
     }

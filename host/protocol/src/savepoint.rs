@@ -128,7 +128,8 @@ pub enum SavepointError {
 impl Savepoint {
     /// The bytes that are stored.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec_pretty(self).expect("a savepoint has no maps with keys that are no text");
+        let mut bytes =
+            serde_json::to_vec_pretty(self).expect("a savepoint has no maps with keys that are no text");
         bytes.push(b'\n');
         bytes
     }
@@ -144,7 +145,10 @@ impl Savepoint {
         }
         let savepoint: Savepoint = serde_json::from_value(value).map_err(damaged)?;
         if savepoint.manifest_hash().is_none() {
-            return Err(SavepointError::Damaged(format!("{:?} is no hash of a manifest", savepoint.manifest)));
+            return Err(SavepointError::Damaged(format!(
+                "{:?} is no hash of a manifest",
+                savepoint.manifest
+            )));
         }
         match savepoint.files.iter().find(|file| !stays_inside(&file.path)) {
             Some(file) => Err(SavepointError::Damaged(format!("the path {:?} leads out of it", file.path))),
@@ -216,17 +220,22 @@ mod tests {
 
     #[test]
     fn a_savepoint_from_the_future_names_its_version() {
-        let text = String::from_utf8(savepoint().encode()).unwrap().replace("\"version\": 1", "\"version\": 7");
+        let text =
+            String::from_utf8(savepoint().encode()).unwrap().replace("\"version\": 1", "\"version\": 7");
         assert_eq!(Savepoint::decode(text.as_bytes()), Err(SavepointError::Future { found: 7 }));
     }
 
     #[test]
     fn a_path_that_leads_out_of_the_savepoint_is_damage() {
-        for path in ["../x", "/etc/passwd", "state/../../x", "", "a//b", "a/", "savepoint.json", "a\\b", "."] {
+        for path in ["../x", "/etc/passwd", "state/../../x", "", "a//b", "a/", "savepoint.json", "a\\b", "."]
+        {
             let mut bad = savepoint();
             bad.files[0].path = path.to_owned();
             let read = Savepoint::decode(&bad.encode());
-            assert!(matches!(&read, Err(SavepointError::Damaged(why)) if why.contains("leads out")), "{path}");
+            assert!(
+                matches!(&read, Err(SavepointError::Damaged(why)) if why.contains("leads out")),
+                "{path}"
+            );
         }
         assert!(stays_inside("state/sum/0/MANIFEST-000004"));
     }

@@ -460,6 +460,14 @@ fn from_offsets(facts: &Facts, record: &DecisionRecord, why: &str) -> Result<Ver
     Ok(Verdict::RestoreFromOffsets { record: record.clone(), positions, warning })
 }
 
+/// The partitions that a manifest does not know; refused where it knows one that is gone.
+pub(crate) fn new_partitions(facts: &Facts, manifest: &Manifest) -> Result<Vec<NewPartition>, Refusal> {
+    check_gone(facts, manifest, &manifest.id.to_string())?;
+    let known = facts.partitions.iter();
+    let unknown = known.filter(|known| manifest.position(&known.source, &known.partition).is_none());
+    Ok(unknown.map(|known| new_partition(known, manifest)).collect())
+}
+
 fn by_policy(known: &KnownPartition) -> NewPartition {
     let (source, partition) = (known.source.clone(), known.partition.clone());
     NewPartition { source, partition, start: NewStart::Policy(known.policy) }

@@ -38,6 +38,7 @@ fn manifest(epoch: u64) -> Manifest {
         watermarks: vec![],
         keyed: None,
         finished: false,
+        started_from: None,
     }
 }
 

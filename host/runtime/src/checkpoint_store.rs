@@ -56,14 +56,23 @@ impl CheckpointStore {
         self.path(id).join(MANIFEST)
     }
 
-    /// Puts the state of a complete checkpoint into the one that is being made, by hard links.
-    pub fn link_state(&self, from: &CheckpointId, to: &CheckpointId, parts: &[StatePart]) -> io::Result<()> {
-        let (from, to) = (self.path(from), self.temporary(to));
+    /// Puts the state of a complete checkpoint, or of a savepoint, into the one that is being made: by hard links, or as
+    /// copies where it lies on another file system.
+    pub fn link_state(&self, from: &Path, to: &CheckpointId, parts: &[StatePart]) -> io::Result<()> {
+        let to = self.temporary(to);
         for part in parts {
             let (from, to) = (from.join(part.directory()), to.join(part.directory()));
             create_dir_all(&to)?;
             for file in &part.files {
-                std::fs::hard_link(from.join(&file.name), to.join(&file.name))?;
+                let (from, to) = (from.join(&file.name), to.join(&file.name));
+                match std::fs::hard_link(&from, &to) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                        std::fs::copy(&from, &to)?;
+                        File::open(&to)?.sync_all()?;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             File::open(&to)?.sync_all()?;
         }

@@ -146,7 +146,7 @@ impl<'a> Coordinator<'a> {
             state: StateSnapshot::default(),
             verifying: false,
             waiting_to_decide: None,
-            activity_at_barrier: options.meters.activity(),
+            activity_at_barrier: options.meters.activity_at_start(),
             last: false,
             made: None,
             known,
@@ -420,6 +420,7 @@ impl<'a> Coordinator<'a> {
         let (plan, operators) = (&self.options.plan, &self.options.operators);
         let mut manifest =
             manifest_of(plan, operators, id, Some(self.parent.clone()), &positions, prepared, now_ms);
+        manifest.started_from = self.options.recovered.started_from.clone();
         manifest.watermarks = self.snapshots.iter().flat_map(|s| s.watermarks.iter().cloned()).collect();
         manifest.watermarks.sort_by(|a, b| (&a.source, &a.partition).cmp(&(&b.source, &b.partition)));
         manifest.finished = self.last && !self.stopped && self.options.drains && plan.is_keyed();

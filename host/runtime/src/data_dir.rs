@@ -56,9 +56,14 @@ impl DataDir {
         self.path.join("compiled")
     }
 
+    /// Where the directory of a pipeline is in a data directory that nobody need hold.
+    pub fn pipeline_path(data_dir: &Path, name: &str) -> PathBuf {
+        data_dir.join("pipelines").join(name)
+    }
+
     /// The directory of a pipeline, made if need be; refused where another pipeline owns it.
     pub fn pipeline(&self, name: &str, owner: &Owner) -> Result<PathBuf, ConnectorError> {
-        let path = self.path.join("pipelines").join(name);
+        let path = DataDir::pipeline_path(&self.path, name);
         let failed = |error: std::io::Error| {
             ConnectorError::permanent(format!("pipeline directory {}: {error}", path.display()))
         };

@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn each_duration_has_a_counter_that_is_at_most_an_eighth_wide() {
-        for micros in (0..100_000).chain((17..38).map(|power| (1 << power) - 1)) {
+        for micros in (0..100_000).chain((17..32).map(|power| (1 << power) - 1)) {
             let last = last_of(counter_of(micros));
             let first = counter_of(micros).checked_sub(1).map_or(0, |before| last_of(before) + 1);
             assert!((first..=last).contains(&micros), "{micros}: {first} to {last}");

@@ -58,6 +58,7 @@ pub fn run(run: &Run, incarnation: &Incarnation, store: &CheckpointStore) -> Res
         operators: &operators,
         wall_ms: run.clock.wall_ms(),
         restart_finished: run.restart_finished,
+        from_savepoint: run.from_savepoint.as_ref(),
     };
     let recovered = recovery.run(&mut connected).map_err(undecided)?;
     let start = LastCheckpoint { epoch: recovered.start.epoch.0, took: Duration::ZERO };
@@ -86,6 +87,7 @@ fn coordinate(
     let ended = Arc::new(AtomicBool::new(false));
     let built = assembly::tasks(run, incarnation, connected, &recovered, &ended)?;
     reached("state_restored");
+    run.meters.begins();
     let (reports_to, reports) = unbounded();
     let (alive, all_gone) = bounded::<()>(0);
     let mut commands = Vec::new();

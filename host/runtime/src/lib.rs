@@ -12,6 +12,7 @@
 //!   stream
 //! - [`at_most_once`]: the coordinator that decides before it processes
 //! - [`recovery`]: look, fence, read, judge, restore, decide the start; [`keyed_start`] is its part about state
+//! - [`savepoint_store`]: portable copies of decided checkpoints
 //! - [`incarnation`]: one life, from recovery to its end; [`assembly`] makes its tasks
 //! - [`supervisor`]: lives one after another
 //! - [`connect`]: what the binary plugs in; [`data_dir`], [`clock`], [`meters`] with
@@ -39,6 +40,7 @@ pub mod operator_task;
 pub mod persist;
 pub mod placement;
 pub mod recovery;
+pub mod savepoint_store;
 pub mod sink_task;
 pub mod source_task;
 pub mod subtask;

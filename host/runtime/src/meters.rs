@@ -95,6 +95,7 @@ pub struct Meters {
     /// From a barrier to the decision about its checkpoint.
     pub decision_times: DurationHistogram,
     longest_pause_us: AtomicU64,
+    activity_at_start: AtomicU64,
     /// Records between the positions and the ends, per subtask; -1 where unknown.
     pub lag: Vec<Gauge>,
     /// Per operator, in the order of the plan.
@@ -134,6 +135,17 @@ impl Meters {
     /// Rises with everything that a checkpoint has to hold: rows, calls, timers.
     pub fn activity(&self) -> u64 {
         self.records_in.get() + self.operators.iter().map(|operator| operator.calls.get()).sum::<u64>()
+    }
+
+    /// Notes that an incarnation's subtasks are about to run: from their first row on there is something to decide, also
+    /// where they have read all there is before anybody looks.
+    pub fn begins(&self) {
+        self.activity_at_start.store(self.activity(), Ordering::Relaxed);
+    }
+
+    /// The activity of all incarnations before this one.
+    pub fn activity_at_start(&self) -> u64 {
+        self.activity_at_start.load(Ordering::Relaxed)
     }
 
     /// The last decided checkpoint.

@@ -121,14 +121,15 @@ impl OperatorTask {
         let rows = input.rows as u64;
         let without_key = self.keyed.as_ref().map(|keyed| keyed.rows_without_key(&input)).unwrap_or_default();
         if !without_key.is_empty() {
-            input = self.refuse_without_key(input, &without_key, moment, handled)?;
+            input = self.refuse_without_key(input, &without_key, handled)?;
             if input.rows == 0 {
-                return Ok(());
+                return self.count(moment.now_ms, rows, rows);
             }
         }
+        let without_key = without_key.len() as u64;
         let (parts, failed) = match self.attempt(&input, moment, None)? {
             Ok((mut parts, failed)) if failed.is_empty() && parts.len() == 1 => {
-                self.count(moment.now_ms, rows, 0)?;
+                self.count(moment.now_ms, rows, without_key)?;
                 if let Some((_, output)) = parts.pop() {
                     push_output(handled, input, output, self.options.ports);
                 }
@@ -138,7 +139,7 @@ impl OperatorTask {
             Err(failure) => self.search(&input, &failure, moment)?,
         };
         self.refuse(&input, &failed, handled)?;
-        self.count(moment.now_ms, rows, failed.len() as u64)?;
+        self.count(moment.now_ms, rows, without_key + failed.len() as u64)?;
         for (part, output) in parts {
             push_output(handled, part.unwrap_or_else(|| input.clone()), output, self.options.ports);
         }
@@ -150,7 +151,6 @@ impl OperatorTask {
         &mut self,
         input: Batch,
         rows: &[usize],
-        moment: Moment,
         handled: &mut Handled,
     ) -> Result<Batch, ConnectorError> {
         let message = "the record has no key, and the operator keeps state per key; set null_key = \"group\" to let such records share one";
@@ -159,7 +159,6 @@ impl OperatorTask {
             .map(|row| FailedRow { row: *row, kind: FailureKind::NullKey, message: message.to_owned() })
             .collect();
         self.refuse(&input, &failed, handled)?;
-        self.count(moment.now_ms, failed.len() as u64, failed.len() as u64)?;
         let others: Vec<usize> = (0..input.rows).filter(|row| !input.keys.is_null(*row)).collect();
         Ok(input.gather(&others))
     }

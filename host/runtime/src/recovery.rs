@@ -7,6 +7,7 @@ use crate::checkpoint_store::CheckpointStore;
 use crate::connect::Connected;
 use crate::keyed_start::{self, KeyedStart};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use weir_protocol::connector::{ConnectorError, DecisionLog, StartPolicy};
 use weir_protocol::decision::{CommittedOffset, Decision, DecisionRecord, Owner};
 use weir_protocol::epoch::{CheckpointId, Epoch, Incarnation};
@@ -14,6 +15,7 @@ use weir_protocol::kill_point::reached;
 use weir_protocol::manifest::{Manifest, PreparedHandle, SourcePosition, SourceWatermark, VERSION};
 use weir_protocol::plan::{Guarantee, Plan, SourceKind};
 use weir_protocol::position::{Partition, Position, Positions};
+use weir_protocol::savepoint::{Decided, SavepointStart, SavepointVerdict, judge_start};
 use weir_protocol::verdict::{
     Facts, FoundManifest, KnownPartition, NewPartition, NewStart, Verdict, judge, named,
 };
@@ -34,6 +36,27 @@ pub struct Recovery<'a> {
     pub wall_ms: i64,
     /// A pipeline that was drained to its end may start again.
     pub restart_finished: bool,
+    /// Start from this savepoint, unless that has happened already.
+    pub from_savepoint: Option<&'a FromSavepoint>,
+}
+
+/// A savepoint to start from, verified.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FromSavepoint {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Where its files are.
+    pub directory: PathBuf,
+    /// Output beyond the savepoint may be published again.
+    pub replay_output: bool,
+}
+
+/// Where recovery goes on, as judged.
+enum Judged<'a> {
+    /// From what is decided.
+    Decision(Verdict),
+    /// From a savepoint, in an epoch behind everything that was decided.
+    Savepoint { from: &'a FromSavepoint, epoch: Epoch, resolve: Vec<NewPartition>, decided: Decided },
 }
 
 /// Where the pipeline goes on.
@@ -49,11 +72,16 @@ pub struct Recovered {
     pub watermarks: Vec<SourceWatermark>,
     /// What keyed operators start from, where there are any.
     pub keyed: Option<KeyedStart>,
+    /// The checkpoint of the savepoint that this line of checkpoints was started from.
+    pub started_from: Option<CheckpointId>,
 }
 
 /// Where to go on, before it is decided.
 struct Restored {
+    /// What is decided.
+    decided: Option<CheckpointId>,
     parent: Option<CheckpointId>,
+    started_from: Option<CheckpointId>,
     epoch: Epoch,
     positions: Vec<Positions>,
     prepared: Vec<PreparedHandle>,
@@ -68,19 +96,16 @@ impl Recovery<'_> {
         let partitions = self.partitions(connected)?;
         let covered = covered(connected.decisions.as_ref(), &partitions);
         let committed = connected.decisions.look(&covered)?;
-        let verdict = judge(&self.facts(connected, &partitions, committed)?);
-        if let Verdict::Refuse(refusal) = verdict {
-            return Err(ConnectorError::refused(refusal.to_string()));
-        }
-        self.keyed_start(connected, &partitions, &verdict)?;
+        let judged = self.judge(&self.facts(connected, &partitions, committed)?)?;
+        self.keyed_start(connected, &partitions, &judged)?;
         reached("recovery_before_fence");
         connected.decisions.fence()?;
         reached("recovery_after_fence");
         let committed = connected.decisions.read(&covered)?;
-        let verdict = judge(&self.facts(connected, &partitions, committed)?);
+        let judged = self.judge(&self.facts(connected, &partitions, committed)?)?;
         reached("recovery_after_read");
-        let keyed = self.keyed_start(connected, &partitions, &verdict)?;
-        let restored = Restored { keyed, ..self.restore(connected, verdict)? };
+        let keyed = self.keyed_start(connected, &partitions, &judged)?;
+        let restored = Restored { keyed, ..self.restore(connected, judged)? };
         self.recover_sinks(connected, &restored)?;
         reached("recovery_after_sinks");
         let recovered = self.decide_start(connected, restored, &covered)?;
@@ -88,15 +113,41 @@ impl Recovery<'_> {
         Ok(recovered)
     }
 
+    fn judge(&self, facts: &Facts) -> Result<Judged<'_>, ConnectorError> {
+        let refused = |why: String| Err(ConnectorError::refused(why));
+        if let Some(from) = self.from_savepoint {
+            let start =
+                SavepointStart { facts, savepoint: &from.manifest, replay_output: from.replay_output };
+            match judge_start(&start) {
+                SavepointVerdict::Start { epoch, resolve, decided } => {
+                    return Ok(Judged::Savepoint { from, epoch, resolve, decided });
+                }
+                SavepointVerdict::Refuse(refusal) => return refused(refusal.to_string()),
+                SavepointVerdict::Happened => tracing::info!(
+                    savepoint = %from.manifest.id,
+                    "the pipeline was started from this savepoint before: it goes on from its newest decision"
+                ),
+            }
+        }
+        match judge(facts) {
+            Verdict::Refuse(refusal) => refused(refusal.to_string()),
+            verdict => Ok(Judged::Decision(verdict)),
+        }
+    }
+
     /// What becomes of keyed state, judged before anybody is fenced and again after.
     fn keyed_start(
         &self,
         connected: &Connected,
         partitions: &[KnownPartition],
-        verdict: &Verdict,
+        judged: &Judged<'_>,
     ) -> Result<Option<KeyedStart>, ConnectorError> {
-        let Verdict::Restore { manifest, .. } = verdict else {
-            return keyed_start::judge(self.plan, partitions, None, None);
+        let (manifest, checkpoint) = match judged {
+            Judged::Savepoint { from, .. } => (&from.manifest, from.directory.clone()),
+            Judged::Decision(Verdict::Restore { manifest, .. }) => {
+                (&**manifest, self.store.path(&manifest.id))
+            }
+            Judged::Decision(_) => return keyed_start::judge(self.plan, partitions, None, None),
         };
         if manifest.finished && !self.restart_finished {
             return Err(ConnectorError::refused(format!(
@@ -104,7 +155,6 @@ impl Recovery<'_> {
                 manifest.pipeline, manifest.id
             )));
         }
-        let checkpoint = self.store.path(&manifest.id);
         let start = keyed_start::judge(self.plan, partitions, Some(manifest), Some(checkpoint.clone()))?;
         for part in start.iter().flat_map(|start| &start.states.parts) {
             connected.states.check_quickly(&checkpoint.join(part.directory()), part).map_err(|damage| {
@@ -161,9 +211,11 @@ impl Recovery<'_> {
         })
     }
 
-    fn restore(&self, connected: &mut Connected, verdict: Verdict) -> Result<Restored, ConnectorError> {
+    fn restore(&self, connected: &mut Connected, judged: Judged<'_>) -> Result<Restored, ConnectorError> {
         let mut restored = Restored {
+            decided: None,
             parent: None,
+            started_from: None,
             epoch: Epoch::FIRST,
             positions: vec![Positions::new(); self.plan.spec.sources.len()],
             prepared: Vec::new(),
@@ -175,6 +227,23 @@ impl Recovery<'_> {
             // A source that left the plan has no place any more; its positions are let go.
             if let Some(index) = self.plan.spec.sources.iter().position(|spec| spec.name == source) {
                 restored.positions[index].insert(partition, position);
+            }
+        };
+        let verdict = match judged {
+            Judged::Decision(verdict) => verdict,
+            Judged::Savepoint { from, epoch, resolve, decided } => {
+                tracing::info!(savepoint = %from.manifest.id, %epoch, "started from a savepoint");
+                let Manifest { id, positions, now_ms, watermarks, .. } = from.manifest.clone();
+                positions.into_iter().for_each(|old| put(&old.source, old.partition, old.position));
+                restored.epoch = epoch;
+                restored.decided = decided.id;
+                restored.prepared = decided.prepared;
+                restored.parent = Some(id.clone());
+                restored.started_from = Some(id);
+                restored.now_ms = restored.now_ms.max(now_ms);
+                restored.watermarks = watermarks;
+                self.resolve(connected, resolve, &mut restored.positions)?;
+                return Ok(restored);
             }
         };
         let resolve = match verdict {
@@ -199,6 +268,7 @@ impl Recovery<'_> {
                 }
                 positions.into_iter().for_each(|known| put(&known.source, known.partition, known.position));
                 restored.epoch = record.id.epoch.next();
+                restored.decided = Some(record.id.clone());
                 restored.parent = Some(record.id);
                 vec![]
             }
@@ -208,7 +278,9 @@ impl Recovery<'_> {
                     put(&old.source, old.partition, old.position);
                 }
                 restored.epoch = manifest.id.epoch.next();
+                restored.decided = Some(manifest.id.clone());
                 restored.parent = Some(manifest.id);
+                restored.started_from = manifest.started_from;
                 restored.now_ms = restored.now_ms.max(manifest.now_ms);
                 restored.prepared = manifest.prepared;
                 restored.watermarks = manifest.watermarks;
@@ -256,8 +328,11 @@ impl Recovery<'_> {
         for (spec, sink) in self.plan.spec.sinks.iter().zip(&mut connected.sinks) {
             sink.recover(&handles_of(&spec.name, &restored.prepared))?;
         }
-        let decided = restored.parent.as_ref();
-        self.store.delete_undecided(decided).map_err(|error| {
+        if self.from_savepoint.is_some() && restored.decided.is_none() {
+            // Nothing tells what was decided, so nothing is deleted.
+            return Ok(());
+        }
+        self.store.delete_undecided(restored.decided.as_ref()).map_err(|error| {
             ConnectorError::transient(format!("undecided checkpoints cannot be deleted: {error}"))
         })
     }
@@ -276,9 +351,14 @@ impl Recovery<'_> {
             manifest_of(self.plan, self.operators, id.clone(), parent, positions, vec![], restored.now_ms);
         manifest.watermarks = restored.watermarks.clone();
         manifest.keyed = restored.keyed.as_ref().map(|keyed| keyed.states.clone());
-        if let (Some(parent), Some(keyed)) = (&restored.parent, &manifest.keyed) {
-            self.store.link_state(parent, &id, &keyed.parts).map_err(|error| {
-                ConnectorError::transient(format!("the state of checkpoint {parent} cannot be linked: {error}"))
+        manifest.started_from = restored.started_from.clone();
+        let checkpoint = restored.keyed.as_ref().and_then(|keyed| keyed.checkpoint.as_ref());
+        if let (Some(checkpoint), Some(keyed)) = (checkpoint, &manifest.keyed) {
+            self.store.link_state(checkpoint, &id, &keyed.parts).map_err(|error| {
+                ConnectorError::transient(format!(
+                    "the state in {} cannot be linked: {error}",
+                    checkpoint.display()
+                ))
             })?;
         }
         let hash = self.store.store(&manifest).map_err(|error| {
@@ -294,9 +374,10 @@ impl Recovery<'_> {
         self.store.write_hint(&record).map_err(|error| cannot("the hint cannot be written", error))?;
         self.store.delete_old(&id).map_err(|error| cannot("old checkpoints cannot be deleted", error))?;
         connected.decisions.retire(id.epoch)?;
-        let keyed = restored.keyed.map(|keyed| KeyedStart { checkpoint: Some(self.store.path(&id)), ..keyed });
-        let Restored { positions, now_ms, watermarks, .. } = restored;
-        Ok(Recovered { start: id, positions, now_ms, watermarks, keyed })
+        let keyed =
+            restored.keyed.map(|keyed| KeyedStart { checkpoint: Some(self.store.path(&id)), ..keyed });
+        let Restored { positions, now_ms, watermarks, started_from, .. } = restored;
+        Ok(Recovered { start: id, positions, now_ms, watermarks, keyed, started_from })
     }
 }
 
@@ -330,6 +411,7 @@ pub fn manifest_of(
         watermarks: Vec::new(),
         keyed: None,
         finished: false,
+        started_from: None,
     }
 }
 

@@ -6,6 +6,7 @@ use crate::connect::{Connectors, Operators};
 use crate::coordinator::Finished;
 use crate::incarnation;
 use crate::meters::Meters;
+use crate::recovery::FromSavepoint;
 use crossbeam_channel::Receiver;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub struct Run {
     pub drain: bool,
     /// A pipeline that was drained to its end starts again.
     pub restart_finished: bool,
+    /// Start from this savepoint, unless that has happened already.
+    pub from_savepoint: Option<FromSavepoint>,
     /// A message asks for a graceful stop.
     pub stop: Receiver<()>,
     /// Time.

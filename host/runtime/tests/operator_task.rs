@@ -38,13 +38,7 @@ impl Operator for Moody {
         Ok(output)
     }
 
-    fn on_timers(
-        &mut self,
-        timer: &str,
-        _: &Batch,
-        _: &Slots,
-        _: CallContext,
-    ) -> Result<Output, CallError> {
+    fn on_timers(&mut self, timer: &str, _: &Batch, _: &Slots, _: CallContext) -> Result<Output, CallError> {
         unreachable!("an operator without timers was called for {timer}")
     }
 

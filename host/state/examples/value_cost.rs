@@ -15,9 +15,7 @@ use weir_protocol::batch::{Column, read_u32};
 use weir_protocol::epoch::Epoch;
 use weir_protocol::key_group::{DEFAULT_MAX_PARALLELISM, KeyGroups};
 use weir_protocol::slots::{SlotNumbering, Slots};
-use weir_protocol::state::{
-    KeyedState, OpenState, OperatorShape, StateBackend, StateDeclaration, StateKind,
-};
+use weir_protocol::state::{KeyedState, OpenState, OperatorShape, StateBackend, StateDeclaration, StateKind};
 use weir_state::backend::{RocksBackend, StateMemory};
 
 const BATCH_ROWS: usize = 4096;
@@ -89,7 +87,9 @@ impl Stream {
         let start = cpu_ns(ClockId::ThreadCPUTime);
         self.counts.clear();
         for slot in 0..self.slots.count() {
-            let known = read.get(slot).map(|bytes| u64::from_le_bytes(bytes.try_into().expect("a count has 8 bytes")));
+            let known = read
+                .get(slot)
+                .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("a count has 8 bytes")));
             self.counts.push(known.unwrap_or(0));
         }
         for row in 0..self.column.len() {
@@ -154,7 +154,12 @@ fn measure(memory: StateMemory, keys: u64, records: usize) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let backend = RocksBackend::new(memory);
     let shape = OperatorShape {
-        states: vec![StateDeclaration { name: "count".to_owned(), kind: StateKind::Value, version: 1, ttl_seconds: 0 }],
+        states: vec![StateDeclaration {
+            name: "count".to_owned(),
+            kind: StateKind::Value,
+            version: 1,
+            ttl_seconds: 0,
+        }],
         ..OperatorShape::default()
     };
     let groups = KeyGroups::plain(DEFAULT_MAX_PARALLELISM);
@@ -175,8 +180,14 @@ fn measure(memory: StateMemory, keys: u64, records: usize) {
     };
     let (mut state, _) = backend.open(&open, None).expect("opens");
     let mut stream = Stream::new(keys);
-    let mut checkpoints =
-        Checkpoints { root: directory.path(), epoch: 0, running: None, persist_ms: 0, new_bytes: 0, pause_us: 0 };
+    let mut checkpoints = Checkpoints {
+        root: directory.path(),
+        epoch: 0,
+        running: None,
+        persist_ms: 0,
+        new_bytes: 0,
+        pause_us: 0,
+    };
     // Every key is there before the measurement begins.
     let mut next = 0;
     while next < keys {
@@ -236,7 +247,11 @@ fn main() {
     let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
     let mib = |index: usize, default: u64| (numbers.get(index).copied().unwrap_or(default) as usize) << 20;
     let memory = StateMemory { cache_bytes_max: mib(0, 2048), blocks_bytes_max: mib(1, 512) };
-    println!("cache {} MiB, blocks {} MiB, {EPOCHS} epochs", memory.cache_bytes_max >> 20, memory.blocks_bytes_max >> 20);
+    println!(
+        "cache {} MiB, blocks {} MiB, {EPOCHS} epochs",
+        memory.cache_bytes_max >> 20,
+        memory.blocks_bytes_max >> 20
+    );
     println!(
         "| keys | records per epoch | CPU ns per record | operator thread | checkpoint thread | RocksDB's threads | \
          (left out) | misses % | cache MiB | barrier us max | call us max | checkpoint ms max | seconds |"

@@ -11,9 +11,10 @@ pub(crate) fn check_slots(function: &str, packed: &[u8], slots: usize) -> Result
     let rows = packed.len() / 4;
     let highest = (0..rows).map(|row| read_u32(packed, row)).max();
     match highest {
-        Some(highest) if highest as usize >= slots => {
-            Err(misuse(function, format!("found slot {highest}, expected one below {slots}, the slot-count of the call")))
-        }
+        Some(highest) if highest as usize >= slots => Err(misuse(
+            function,
+            format!("found slot {highest}, expected one below {slots}, the slot-count of the call"),
+        )),
         _ => Ok(rows),
     }
 }
@@ -32,7 +33,10 @@ pub(crate) fn check_column(
     }
     if offsets.len() != (rows + 1) * 4 {
         let expected = (rows + 1) * 4;
-        return wrong(format!("offsets have {} bytes, expected {expected} for {rows} entries", offsets.len()));
+        return wrong(format!(
+            "offsets have {} bytes, expected {expected} for {rows} entries",
+            offsets.len()
+        ));
     }
     let (first, last) = (read_u32(offsets, 0), read_u32(offsets, rows));
     if first != 0 {
@@ -104,7 +108,9 @@ fn check_null_lengths(function: &str, name: &str, column: ColumnRef<'_>) -> Resu
     let wrong = (0..nulls.len())
         .find(|row| nulls[*row] != 0 && read_u32(offsets, *row) != read_u32(offsets, row + 1));
     match wrong {
-        Some(row) => Err(misuse(function, format!("{name}: entry {row} is null and has bytes, expected none"))),
+        Some(row) => {
+            Err(misuse(function, format!("{name}: entry {row} is null and has bytes, expected none")))
+        }
         None => Ok(()),
     }
 }

@@ -15,9 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use weir_protocol::connector::ConnectorError;
-use weir_protocol::state::{
-    KeyedState, Migrator, OpenState, Restored, StateBackend, StateKind, StatePart,
-};
+use weir_protocol::state::{KeyedState, Migrator, OpenState, Restored, StateBackend, StateKind, StatePart};
 
 /// Memory of a pipeline's state, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -44,7 +44,9 @@ impl FamilyName {
         if kind == "timer" {
             return Some(FamilyName::Timer { name: rest.to_owned() });
         }
-        let kind = [StateKind::Value, StateKind::Map, StateKind::List].into_iter().find(|known| known.name() == kind)?;
+        let kind = [StateKind::Value, StateKind::Map, StateKind::List]
+            .into_iter()
+            .find(|known| known.name() == kind)?;
         let (name, version) = rest.rsplit_once('@')?;
         Some(FamilyName::State { kind, name: name.to_owned(), version: version.parse().ok()? })
     }
@@ -62,8 +64,14 @@ mod tests {
     #[test]
     fn a_name_survives_its_text_form() {
         for (name, text) in [
-            (FamilyName::State { kind: StateKind::Value, name: "count".to_owned(), version: 1 }, "value.count@1"),
-            (FamilyName::State { kind: StateKind::Map, name: "a.b@c".to_owned(), version: 20 }, "map.a.b@c@20"),
+            (
+                FamilyName::State { kind: StateKind::Value, name: "count".to_owned(), version: 1 },
+                "value.count@1",
+            ),
+            (
+                FamilyName::State { kind: StateKind::Map, name: "a.b@c".to_owned(), version: 20 },
+                "map.a.b@c@20",
+            ),
             (FamilyName::Timer { name: "flush@2".to_owned() }, "timer.flush@2"),
         ] {
             assert_eq!(name.text(), text);

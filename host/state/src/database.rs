@@ -51,7 +51,12 @@ pub(crate) fn without_log() -> WriteOptions {
 
 impl Database {
     /// A database that was opened in [`database_directory`], with the checksums of the files that it began with.
-    pub(crate) fn new(db: DB, live: &Path, tuning: Tuning, checksums: BTreeMap<String, StateFile>) -> Database {
+    pub(crate) fn new(
+        db: DB,
+        live: &Path,
+        tuning: Tuning,
+        checksums: BTreeMap<String, StateFile>,
+    ) -> Database {
         Database {
             db,
             live: live.to_owned(),
@@ -122,13 +127,20 @@ pub(crate) struct Family {
 
 impl Family {
     pub(crate) fn handle(&self) -> &rocksdb::ColumnFamily {
-        self.database.db.cf_handle(&self.name).expect("a family is made when its database is opened, and stays")
+        self.database
+            .db
+            .cf_handle(&self.name)
+            .expect("a family is made when its database is opened, and stays")
     }
 
     /// Stored bytes that make no sense.
     pub(crate) fn damaged(&self, what: String) -> ConnectorError {
         let place = self.database.directory();
-        self.database.note(ConnectorError::refused(format!("{}: column family {}: {what}", place.display(), self.name)))
+        self.database.note(ConnectorError::refused(format!(
+            "{}: column family {}: {what}",
+            place.display(),
+            self.name
+        )))
     }
 
     /// Shows the stored bytes of each key. `keys` are sorted, none comes twice.

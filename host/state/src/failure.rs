@@ -10,12 +10,12 @@ pub(crate) fn of_rocksdb(doing: &str, place: &Path, error: &rocksdb::Error) -> C
     let text = error.to_string();
     let place = place.display();
     match error.kind() {
-        RocksKind::Corruption => {
-            ConnectorError::refused(format!("{place}: {doing} met damaged data: {text}; restore an earlier checkpoint"))
-        }
-        _ if is_full(&text) => {
-            ConnectorError::transient(format!("{place}: {doing} found no space left: {text}; free some space"))
-        }
+        RocksKind::Corruption => ConnectorError::refused(format!(
+            "{place}: {doing} met damaged data: {text}; restore an earlier checkpoint"
+        )),
+        _ if is_full(&text) => ConnectorError::transient(format!(
+            "{place}: {doing} found no space left: {text}; free some space"
+        )),
         _ if text.contains("Too many open files") => ConnectorError::transient(format!(
             "{place}: {doing} found too many open files: {text}; raise the limit (ulimit -n)"
         )),
@@ -50,6 +50,9 @@ mod tests {
         let full = io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
         let error = of_io("writing", Path::new("/data/x.sst"), &full);
         assert_eq!(error.kind, ErrorKind::Transient);
-        assert!(error.message.contains("/data/x.sst") && error.message.contains("free some space"), "{error}");
+        assert!(
+            error.message.contains("/data/x.sst") && error.message.contains("free some space"),
+            "{error}"
+        );
     }
 }

@@ -82,7 +82,10 @@ pub(crate) fn ordinal_of_timer(stored: &[u8], groups: &KeyGroups) -> Result<u32,
 }
 
 fn damaged(stored: &[u8], expected: &str) -> String {
-    format!("a stored key of {} bytes is damaged, expected {expected}; restore an earlier checkpoint", stored.len())
+    format!(
+        "a stored key of {} bytes is damaged, expected {expected}; restore an earlier checkpoint",
+        stored.len()
+    )
 }
 
 #[cfg(test)]

@@ -52,13 +52,13 @@ impl Stores {
 }
 
 /// The store with a declared name.
-fn named<'a, S>(stores: &'a mut Named<S>, what: &str, name: &str) -> Result<&'a mut S, StateError> {
+fn named<'a, S>(stores: &'a mut Named<S>, function: &str, name: &str) -> Result<&'a mut S, StateError> {
     match stores.iter().position(|(declared, _)| declared == name) {
         Some(index) => Ok(&mut stores[index].1),
         None => {
             let declared: Vec<&str> = stores.iter().map(|(declared, _)| declared.as_str()).collect();
-            let expected = if declared.is_empty() { "there is none".to_owned() } else { declared.join(", ") };
-            Err(misuse(what, format!("found the name \"{name}\", which is not declared as one; declared: {expected}")))
+            let declared = if declared.is_empty() { "there is none".to_owned() } else { declared.join(", ") };
+            Err(misuse(function, format!("found the name \"{name}\", expected a declared one: {declared}")))
         }
     }
 }
@@ -147,9 +147,13 @@ impl RocksState {
         }
     }
 
+    fn share_of_a_store(&self) -> usize {
+        self.memory.bytes() / self.stores.all().count().max(1)
+    }
+
     /// Between calls: keeps memory within its share. What cannot be given up is written to the database early.
     fn keep_within_memory(&mut self) -> Result<(), ConnectorError> {
-        let share = self.memory.bytes() / self.stores.all().count().max(1);
+        let share = self.share_of_a_store();
         self.stores.all_mut().for_each(|store| store.shrink(share));
         // Half for the running epoch, half for the frozen one.
         if self.stores.all().all(|store| store.dirty_bytes() <= share / 2) {
@@ -190,11 +194,16 @@ impl KeyedState for RocksState {
     fn discard_call(&mut self) -> Result<(), ConnectorError> {
         self.stores.all_mut().for_each(Store::discard);
         self.call.end();
+        // What it read stays cached.
+        let share = self.share_of_a_store();
+        self.stores.all_mut().for_each(|store| store.shrink(share));
         self.failure.take().map_or(Ok(()), Err)
     }
 
     fn value_get_many(&mut self, state: &str, slots: &[u8]) -> Result<Column, StateError> {
-        self.ask(|stores, call, _| named(&mut stores.values, "value-state.get-many", state)?.get_many(call, slots))
+        self.ask(|stores, call, _| {
+            named(&mut stores.values, "value-state.get-many", state)?.get_many(call, slots)
+        })
     }
 
     fn value_put_many(&mut self, state: &str, slots: &[u8], values: ColumnRef<'_>) -> Result<(), StateError> {

@@ -29,6 +29,7 @@ mod failure;
 mod freeze_gate;
 mod key_layout;
 mod keyed_state;
+mod large_slice;
 mod memory_share;
 mod migrate;
 mod ordered;

@@ -35,7 +35,9 @@ pub(crate) fn migrate(
 ) -> Result<u64, ConnectorError> {
     let refuse = |what: String| {
         let (name, version) = (&state.name, state.version);
-        ConnectorError::permanent(format!("state \"{name}\": migrating from version {from_version} to {version}: {what}"))
+        ConnectorError::permanent(format!(
+            "state \"{name}\": migrating from version {from_version} to {version}: {what}"
+        ))
     };
     let mut stored = source.database.rocks().raw_iterator_cf(source.handle());
     stored.seek_to_first();
@@ -61,7 +63,9 @@ pub(crate) fn migrate(
         let kept = count(target)?;
         if kept != written {
             let lost = written - kept;
-            return Err(refuse(format!("{lost} new entries have the subkey of another; sources must yield different subkeys")));
+            return Err(refuse(format!(
+                "{lost} new entries have the subkey of another; sources must yield different subkeys"
+            )));
         }
     }
     Ok(read)
@@ -88,7 +92,8 @@ fn read_page(
         }
         page.entries.values.push(Some(plain));
         page.entries.count += 1;
-        page.heads.push((key[..key.len() - subkey.len()].to_vec(), value[..value.len() - plain.len()].to_vec()));
+        page.heads
+            .push((key[..key.len() - subkey.len()].to_vec(), value[..value.len() - plain.len()].to_vec()));
         bytes += key.len() + value.len();
         stored.next();
     }
@@ -140,16 +145,21 @@ fn write_page(target: &Family, page: &SourcePage, migrated: &Migrated) -> Result
     let mut batch = WriteBatch::default();
     let mut keys = BTreeSet::new();
     let inherited = |new: &Column, old: &Column, row: usize, source: usize| -> Vec<u8> {
-        if new.is_absent() { entry(old.into(), source) } else { entry(new.into(), row) }.unwrap_or_default().to_vec()
+        if new.is_absent() { entry(old.into(), source) } else { entry(new.into(), row) }
+            .unwrap_or_default()
+            .to_vec()
     };
     for row in 0..migrated.count {
         let source = if migrated.rows.is_empty() { row } else { read_u32(&migrated.rows, row) as usize };
         let (key_head, value_head) = &page.heads[source];
         let key = [&key_head[..], &inherited(&migrated.subkeys, &page.entries.subkeys, row, source)].concat();
-        let value = [&value_head[..], &inherited(&migrated.values, &page.entries.values, row, source)].concat();
+        let value =
+            [&value_head[..], &inherited(&migrated.values, &page.entries.values, row, source)].concat();
         batch.put_cf(target.handle(), &key, value);
         if !keys.insert(key) {
-            return Err(WriteError::Collision(format!("new entry {row} has the subkey of another of the same key")));
+            return Err(WriteError::Collision(format!(
+                "new entry {row} has the subkey of another of the same key"
+            )));
         }
         write_if_full(target, &mut batch).map_err(WriteError::Failed)?;
     }

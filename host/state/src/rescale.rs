@@ -81,7 +81,9 @@ pub(crate) fn copy_range(
         false => true,
     };
     let bytes = copy_wanted(&mut entries, family, &wanted)?;
-    entries.status().map_err(|error| failure::of_rocksdb("reading a part of the checkpoint", place, &error))?;
+    entries
+        .status()
+        .map_err(|error| failure::of_rocksdb("reading a part of the checkpoint", place, &error))?;
     Ok(bytes)
 }
 

@@ -6,10 +6,10 @@
 use crate::checkpoint_files::is_sst;
 use crate::column_family::FamilyName;
 use crate::database::{Database, Family, database_directory, scratch_directory};
+use crate::failure;
 use crate::migrate::migrate;
 use crate::rescale::{copy_range, overlap, trim};
 use crate::tuning::Tuning;
-use crate::failure;
 use rocksdb::{ColumnFamilyDescriptor, DB};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -34,7 +34,11 @@ pub(crate) fn open_database(
     let mut restored = Restored::default();
     let (base, others) = choose_base(open.restore);
     let mut others: Vec<OtherPart<'_>> = (others.into_iter().enumerate())
-        .map(|(number, (source, part))| OtherPart { source, part, linked: open.live.join(format!("part-{number}")) })
+        .map(|(number, (source, part))| OtherPart {
+            source,
+            part,
+            linked: open.live.join(format!("part-{number}")),
+        })
         .collect();
     let mut checksums = BTreeMap::new();
     if let Some((source, part)) = base {
@@ -92,7 +96,8 @@ fn link_part(
             continue;
         }
         // Another file system, or one without links: a copy does as well.
-        let copied = fs::copy(&from, &to).map_err(|error| failure::of_io("copying into the live directory", &from, &error))?;
+        let copied = fs::copy(&from, &to)
+            .map_err(|error| failure::of_io("copying into the live directory", &from, &error))?;
         restored.copied_bytes += copied;
     }
     Ok(())
@@ -118,7 +123,8 @@ fn open_families(
         }
     }
     let opened = found.iter().map(String::as_str).chain([DEFAULT_FAMILY]);
-    let descriptors = opened.map(|name| ColumnFamilyDescriptor::new(name, tuning.family_options(ttl_ms(open, name))));
+    let descriptors =
+        opened.map(|name| ColumnFamilyDescriptor::new(name, tuning.family_options(ttl_ms(open, name))));
     let mut db = DB::open_cf_descriptors(&options, &directory, descriptors)
         .map_err(|error| failed("opening the database", &error))?;
     for name in found.iter().filter(|name| is_dropped(open, name)) {
@@ -208,7 +214,9 @@ fn copy_part(
     let tuning = database.tuning();
     let range = overlap(&open.ordinals, &other.part.ordinals());
     let names = families_in(tuning, &other.linked)?;
-    let failed = |error: &rocksdb::Error| failure::of_rocksdb("opening a part of the checkpoint", &other.linked, error);
+    let failed = |error: &rocksdb::Error| {
+        failure::of_rocksdb("opening a part of the checkpoint", &other.linked, error)
+    };
     let descriptors = names.iter().map(String::as_str).chain([DEFAULT_FAMILY]);
     let descriptors = descriptors.map(|name| ColumnFamilyDescriptor::new(name, tuning.family_options(0)));
     let source =
@@ -237,9 +245,14 @@ fn migrate_all(
 ) -> Result<Arc<Database>, ConnectorError> {
     for raised in open.migrate {
         let state = open.shape.states.iter().find(|state| state.name == raised.state).ok_or_else(|| {
-            ConnectorError::permanent(format!("operator {}: no state \"{}\" to migrate", open.operator, raised.state))
+            ConnectorError::permanent(format!(
+                "operator {}: no state \"{}\" to migrate",
+                open.operator, raised.state
+            ))
         })?;
-        let from = FamilyName::State { kind: state.kind, name: state.name.clone(), version: raised.from_version }.text();
+        let from =
+            FamilyName::State { kind: state.kind, name: state.name.clone(), version: raised.from_version }
+                .text();
         if database.rocks().cf_handle(&from).is_none() || raised.from_version == state.version {
             continue;
         }

@@ -12,7 +12,6 @@ use crate::ordered_families::write_layer;
 use crate::sst::ingest_log;
 use crate::value::cache::FrozenValues;
 use rocksdb::checkpoint::Checkpoint;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +19,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::key_group::KeyGroups;
 use weir_protocol::kill_point::reached;
-use weir_protocol::state::{FrozenState, PersistedState};
+use weir_protocol::state::{FrozenState, PersistedState, StateFile};
+
+/// `state/<operator>/<subtask>` and the checkpoint's directory, which has the first of these names.
+const DIRECTORIES_MADE: usize = 4;
 
 /// What the database is to take over.
 #[derive(Default)]
@@ -88,10 +90,7 @@ fn link(database: &Database, directory: &Path) -> Result<(), ConnectorError> {
 }
 
 /// Makes the files durable and lists them; returns the bytes of those that earlier checkpoints do not share.
-fn describe(
-    database: &Database,
-    directory: &Path,
-) -> Result<(Vec<weir_protocol::state::StateFile>, u64), ConnectorError> {
+fn describe(database: &Database, directory: &Path) -> Result<(Vec<StateFile>, u64), ConnectorError> {
     let mut known = database.checksums();
     let (mut files, mut new_bytes) = (Vec::new(), 0);
     for name in names(directory)? {
@@ -105,10 +104,11 @@ fn describe(
         };
         files.push(file);
     }
-    sync_directory(directory)?;
-    if let Some(parent) = directory.parent() {
-        sync_directory(parent)?;
+    // The directory itself, and those that `state_directory` puts above it.
+    for made in directory.ancestors().take(DIRECTORIES_MADE) {
+        sync_directory(made)?;
     }
-    *known = files.iter().filter(|file| is_sst(&file.name)).map(|file| (file.name.clone(), file.clone())).collect::<BTreeMap<_, _>>();
+    let tables = files.iter().filter(|file| is_sst(&file.name));
+    *known = tables.map(|file| (file.name.clone(), file.clone())).collect();
     Ok((files, new_bytes))
 }

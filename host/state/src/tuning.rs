@@ -4,7 +4,8 @@ use crate::ordered::ValueCodec;
 use rocksdb::compaction_filter::{CompactionFilter, Decision};
 use rocksdb::compaction_filter_factory::{CompactionFilterContext, CompactionFilterFactory};
 use rocksdb::{
-    BlockBasedOptions, Cache, DBCompressionType, DataBlockIndexType, InfoLogger, LogLevel, Options, WriteBufferManager,
+    BlockBasedOptions, Cache, DBCompressionType, DataBlockIndexType, InfoLogger, LogLevel, Options,
+    WriteBufferManager,
 };
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -54,8 +55,9 @@ impl Tuning {
         options.set_stats_persist_period_sec(0);
         options.set_skip_stats_update_on_db_open(true);
         options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Warn, |level, line| match level {
-            LogLevel::Warn => tracing::debug!(target: "weir_state::rocksdb", "{line}"),
-            _ => tracing::warn!(target: "weir_state::rocksdb", "{line}"),
+            LogLevel::Error | LogLevel::Fatal => tracing::warn!(target: "weir_state::rocksdb", "{line}"),
+            // Also the list of all options, which has a level of its own above all others.
+            _ => tracing::debug!(target: "weir_state::rocksdb", "{line}"),
         }));
         options
     }
@@ -77,7 +79,10 @@ impl Tuning {
         options.set_write_buffer_size(MEMTABLE_BYTES);
         options.set_target_file_size_base(FILE_BYTES);
         if ttl_ms > 0 {
-            options.set_compaction_filter_factory(OutlivedFactory { ttl_ms, decided_ms: self.decided_ms.clone() });
+            options.set_compaction_filter_factory(OutlivedFactory {
+                ttl_ms,
+                decided_ms: self.decided_ms.clone(),
+            });
         }
         options
     }
@@ -100,7 +105,9 @@ impl CompactionFilterFactory for OutlivedFactory {
     type Filter = Outlived;
 
     fn create(&mut self, _: CompactionFilterContext) -> Outlived {
-        Outlived { codec: ValueCodec { ttl_ms: self.ttl_ms, now_ms: self.decided_ms.load(Ordering::Acquire) } }
+        Outlived {
+            codec: ValueCodec { ttl_ms: self.ttl_ms, now_ms: self.decided_ms.load(Ordering::Acquire) },
+        }
     }
 
     fn name(&self) -> &CStr {

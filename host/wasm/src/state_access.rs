@@ -74,5 +74,9 @@ pub fn ask_state<R>(
     let shared = store.data().state.open(function)?;
     // Only a panic inside the backend poisons the lock, and may have left its overlay half changed.
     let mut state = shared.lock().map_err(|_| Error::msg(format!("{function}: the state has panicked")))?;
-    ask(&mut **state).map_err(|error| Error::msg(format!("{function}: {error}")))
+    ask(&mut **state).map_err(|error| {
+        let message = error.to_string();
+        // A backend may name the function itself.
+        Error::msg(if message.starts_with(function) { message } else { format!("{function}: {message}") })
+    })
 }

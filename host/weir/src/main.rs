@@ -2,6 +2,8 @@
 //!
 //! - [`commands`]: one file per command
 //! - [`pipeline_file`]: TOML in, a plan or all of its problems out
+//! - [`pipeline_place`]: where checkpoints and savepoints are, for commands beside a running host
+//! - [`component_store`], [`savepoint_schedule`]: what a run keeps for savepoints, and when it takes them
 //! - [`components`]: the operators of a plan, compiled and checked
 //! - [`connectors`]: the one list of adapters
 //! - [`state_lines`]: entries of keyed state as people read them
@@ -9,6 +11,7 @@
 //! - `kill_points`: with the feature of that name, where a test ends the process
 
 mod commands;
+mod component_store;
 mod components;
 mod connectors;
 mod failure;
@@ -18,7 +21,9 @@ mod kill_points;
 mod logging;
 mod memory;
 mod pipeline_file;
+mod pipeline_place;
 mod prepared_pipeline;
+mod savepoint_schedule;
 mod signals;
 mod state_lines;
 mod status;

@@ -45,6 +45,8 @@ pub struct Checkpoint {
     pub watermarks: Vec<SourceWatermark>,
     /// The state of all subtasks together.
     pub contents: Contents,
+    /// The input has ended, and the pipeline was drained.
+    pub finished: bool,
 }
 
 impl Decided {
@@ -65,7 +67,8 @@ fn read_checkpoint(path: &Path, record: &DecisionRecord) -> Result<Checkpoint, S
     }
     let mut contents = Contents::default();
     for part in manifest.keyed.iter().flat_map(|keyed| &keyed.parts) {
-        let stored = Contents::read(&path.join(part.directory())).map_err(|error| error.kind().to_string())?;
+        let stored =
+            Contents::read(&path.join(part.directory())).map_err(|error| error.kind().to_string())?;
         contents.take(stored, |_| true);
     }
     Ok(Checkpoint {
@@ -74,6 +77,7 @@ fn read_checkpoint(path: &Path, record: &DecisionRecord) -> Result<Checkpoint, S
         now_ms: manifest.now_ms,
         watermarks: manifest.watermarks,
         contents,
+        finished: manifest.finished,
     })
 }
 

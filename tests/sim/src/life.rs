@@ -12,8 +12,7 @@ use weir_protocol::decision::Owner;
 use weir_protocol::epoch::Incarnation;
 use weir_runtime::assembly;
 use weir_runtime::checkpoint_store::CheckpointStore;
-use weir_runtime::clock::Clock;
-use weir_runtime::connect::{Connected, Connectors};
+use weir_runtime::connect::Connected;
 use weir_runtime::coordinator::{Coordinator, CoordinatorOptions, Finished};
 use weir_runtime::meters::Meters;
 use weir_runtime::persist::Job;
@@ -74,6 +73,7 @@ fn run_of(world: &mut World) -> (Run, Sender<()>) {
         until_end: false,
         drain: false,
         restart_finished: false,
+        from_savepoint: None,
         stop,
         clock: world.clock.clone(),
         meters,
@@ -82,7 +82,8 @@ fn run_of(world: &mut World) -> (Run, Sender<()>) {
 }
 
 fn begin(world: &mut World, number: u64, may_be_replaced: bool) -> Result<End, ConnectorError> {
-    let incarnation = Incarnation::parse(&format!("{number:026}")).expect("26 digits are an incarnation's text");
+    let incarnation =
+        Incarnation::parse(&format!("{number:026}")).expect("26 digits are an incarnation's text");
     let (run, _stop) = run_of(world);
     let store = CheckpointStore::open(&run.directory, run.plan.spec.checkpoint.retain)?;
     let mut connected = run.connectors.connect(&incarnation)?;
@@ -97,6 +98,7 @@ fn begin(world: &mut World, number: u64, may_be_replaced: bool) -> Result<End, C
         operators: &operators,
         wall_ms: run.clock.wall_ms(),
         restart_finished: false,
+        from_savepoint: None,
     };
     let recovered = recovery.run(&mut connected)?;
     let (readers, counters) = (run.plan.spec.parallelism, run.plan.spec.operators[1].parallelism);

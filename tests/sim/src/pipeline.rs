@@ -41,7 +41,8 @@ pub fn map_shape() -> OperatorShape {
 
 /// The shape of the keyed operator.
 pub fn count_shape() -> OperatorShape {
-    let state = |name: &str, kind| StateDeclaration { name: name.to_owned(), kind, version: 1, ttl_seconds: 0 };
+    let state =
+        |name: &str, kind| StateDeclaration { name: name.to_owned(), kind, version: 1, ttl_seconds: 0 };
     let timer = |name: &str, clock| TimerDeclaration { name: name.to_owned(), clock };
     OperatorShape {
         inputs: vec!["in".to_owned()],
@@ -95,10 +96,14 @@ pub fn plan(scenario: &Scenario, readers: usize, counters: usize) -> Plan {
             start: StartPolicy::Earliest,
         },
         time: TimeSpec {
-            watermarks: WatermarkStrategy::BoundedOutOfOrderness(Duration::from_millis(OUT_OF_ORDER_MS as u64)),
+            watermarks: WatermarkStrategy::BoundedOutOfOrderness(Duration::from_millis(
+                OUT_OF_ORDER_MS as u64,
+            )),
             ..TimeSpec::default()
         },
     };
+    // Only the plan asks for it: the doubles are in memory.
+    let cluster = ClusterSpec { brokers: "localhost:9092".to_owned(), ..ClusterSpec::default() };
     let spec = PipelineSpec {
         name: "simulated".to_owned(),
         guarantee: Guarantee::ExactlyOnce,
@@ -114,7 +119,7 @@ pub fn plan(scenario: &Scenario, readers: usize, counters: usize) -> Plan {
             interval: Duration::from_millis(scenario.checkpoint_interval_ms),
             timeout: Duration::from_secs(20),
             tolerable_failures: 2,
-            retain: 2,
+            retain: scenario.retain,
             ..CheckpointSpec::default()
         },
         savepoint: SavepointSpec::default(),
@@ -123,12 +128,9 @@ pub fn plan(scenario: &Scenario, readers: usize, counters: usize) -> Plan {
         inflight_bytes_max: 1 << 20,
         sink_buffer_bytes_max: 400,
         partition_discovery_interval: Duration::from_secs(3600),
-        clusters: BTreeMap::from([("main".to_owned(), ClusterSpec::default())]),
+        clusters: BTreeMap::from([("main".to_owned(), cluster)]),
         sources: vec![source],
-        operators: vec![
-            operator(scenario, MAP, "in", readers),
-            operator(scenario, COUNT, MAP, counters),
-        ],
+        operators: vec![operator(scenario, MAP, "in", readers), operator(scenario, COUNT, MAP, counters)],
         sinks: vec![sink("out", vec![COUNT.to_owned()]), sink("dead", vec![])],
     };
     Plan::check(spec, &[Some(map_shape()), Some(count_shape())]).expect("the simulated pipeline is valid")

@@ -44,6 +44,8 @@ pub struct Scenario {
     pub batch_rows_max: usize,
     /// Time between checkpoints.
     pub checkpoint_interval_ms: u64,
+    /// Decided checkpoints that are kept.
+    pub retain: u32,
     /// Keys lie in the partition that Kafka's partitioner gives them, and the pipeline relies on it.
     pub co_partitioned: bool,
 }
@@ -57,9 +59,8 @@ impl Scenario {
         let keys: Vec<String> = (0..partitions * 6).map(|number| format!("key-{number}")).collect();
         let mut input = Vec::new();
         for partition in 0..partitions {
-            let home = |key: &&String| {
-                (murmur2(key.as_bytes()) & 0x7fff_ffff) as usize % partitions == partition
-            };
+            let home =
+                |key: &&String| (murmur2(key.as_bytes()) & 0x7fff_ffff) as usize % partitions == partition;
             let own: Vec<&String> = keys.iter().filter(|key| !co_partitioned || home(key)).collect();
             let records = if own.is_empty() { 0 } else { random.below(50) };
             let record = |offset: u64| Record {
@@ -81,6 +82,7 @@ impl Scenario {
             input,
             batch_rows_max: 1 + random.index(8),
             checkpoint_interval_ms: 200 + random.below(400),
+            retain: 2 + random.below(3) as u32,
             co_partitioned,
         }
     }

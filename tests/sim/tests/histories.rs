@@ -44,7 +44,8 @@ fn every_kind_of_fault_happens_in_the_simulated_histories() {
     let mut lives = 0;
     for seed in 0..40 {
         let history = history(seed, None);
-        lives += history.log.iter().filter(|line| line.starts_with("life") && line.contains("starts at")).count();
+        lives +=
+            history.log.iter().filter(|line| line.starts_with("life") && line.contains("starts at")).count();
         for (fault, count) in history.faults {
             *counts.entry(fault).or_default() += count;
         }

@@ -18,7 +18,9 @@ fn caught(defect: Defect, checker: &str) {
             return;
         }
     }
-    panic!("the checker {checker:?} does not find {defect:?} in {SEEDS} seeds, though it was made {planted} times");
+    panic!(
+        "the checker {checker:?} does not find {defect:?} in {SEEDS} seeds, though it was made {planted} times"
+    );
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn manifest(positions: &[(i32, i64)]) -> Manifest {
         watermarks: vec![],
         keyed: None,
         finished: false,
+        started_from: None,
     }
 }
 

@@ -189,7 +189,8 @@ impl Bench {
 
     fn counts(&self) -> Vec<(String, u32)> {
         let contents: Contents = self.contents.lock().unwrap().clone();
-        let name = |key: &Key| key.as_ref().map_or("none".to_owned(), |k| String::from_utf8(k.clone()).unwrap());
+        let name =
+            |key: &Key| key.as_ref().map_or("none".to_owned(), |k| String::from_utf8(k.clone()).unwrap());
         contents.counts.iter().map(|(key, count)| (name(key), read_u32(count, 0))).collect()
     }
 }
@@ -243,7 +244,8 @@ fn a_call_that_fails_leaves_nothing_in_the_state() {
 #[test]
 fn a_search_for_a_poison_row_makes_exactly_the_good_rows_part_of_the_state() {
     let mut bench = Bench::new(Setting::default());
-    let rows = [("a", "1"), ("b", "2"), ("a", "trap"), ("a", "3"), ("c", "reject"), ("b", "4"), ("b", "trap")];
+    let rows =
+        [("a", "1"), ("b", "2"), ("a", "trap"), ("a", "3"), ("c", "reject"), ("b", "4"), ("b", "trap")];
     let handled = bench.handle(&rows.map(|(key, value)| (Some(key), value))).unwrap();
     assert_eq!(values(&handled), ["1", "2", "3", "4"]);
     assert_eq!(dead_letters(&handled), [at("102", "trap"), at("104", "rejection"), at("106", "trap")]);
@@ -345,8 +347,7 @@ fn timers_of_two_declarations_fire_in_order_of_time_and_none_before_its_time() {
     let set = ["other 1", "early 3", "early 2", "other 4", "early 5", "other 5", "early 9", "other 7"];
     bench.handle(&set.map(|value| (Some("k"), value))).unwrap();
     let fired: Vec<String> = bench.fire_until(7).unwrap().iter().flat_map(values).collect();
-    let times: Vec<i64> =
-        fired.iter().map(|text| text.split(' ').nth(1).unwrap().parse().unwrap()).collect();
+    let times: Vec<i64> = fired.iter().map(|text| text.split(' ').nth(1).unwrap().parse().unwrap()).collect();
     assert_eq!(times, [1, 2, 3, 4, 5, 5, 7]);
     let fired: Vec<String> = bench.fire_until(9).unwrap().iter().flat_map(values).collect();
     assert_eq!(fired, ["early 9 k"]);

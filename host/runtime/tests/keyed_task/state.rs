@@ -59,8 +59,7 @@ impl KeyedState for CountState {
         for (timer, time, key) in &self.due {
             assert!(self.overlay.timers[*timer].remove(&(*time, key.clone())), "a timer that fires is set");
         }
-        self.keys =
-            slots.first_rows.iter().map(|row| keys.get(*row as usize).map(<[u8]>::to_vec)).collect();
+        self.keys = slots.first_rows.iter().map(|row| keys.get(*row as usize).map(<[u8]>::to_vec)).collect();
     }
 
     fn commit_call(&mut self) -> Result<(), ConnectorError> {

@@ -23,7 +23,12 @@ impl TimerStore {
     }
 
     /// `timers.register-many`.
-    pub(crate) fn register_many(&mut self, call: &Call, slots: &[u8], times: &[u8]) -> Result<(), StoreError> {
+    pub(crate) fn register_many(
+        &mut self,
+        call: &Call,
+        slots: &[u8],
+        times: &[u8],
+    ) -> Result<(), StoreError> {
         let rows = check_slots("timers.register-many", slots, call.slots())?;
         check_times("timers.register-many", times, rows)?;
         (0..rows).for_each(|row| self.state.register(read_i64(times, row), call.key(read_u32(slots, row))));

@@ -113,28 +113,52 @@ impl ValueCache {
         slots: &[u8],
         family: &Family,
     ) -> Result<Column, ConnectorError> {
-        self.find_all(call, slots);
+        let mut values = Column::default();
+        values.reserve(slots.len() / 4, slots.len() * 2);
+        let mut told = 0;
+        for some in slots.chunks(PREFETCHED * 4) {
+            self.find(call, some);
+            // While an entry is at hand its value is copied; behind the first that is missing that has to wait.
+            if self.missing.is_empty() {
+                self.tell(some, &mut values, family)?;
+                told += some.len();
+            }
+        }
         if !self.missing.is_empty() {
             self.read_missing(call, family)?;
         }
-        let rows = slots.len() / 4;
-        let mut values = Column::default();
-        values.reserve(rows, rows * 8);
-        for row in 0..rows {
-            let slot = read_u32(slots, row);
-            match self.overlay.get(slot) {
-                Some(written) => values.push(written),
-                None => {
-                    let entry = self.entries.get(self.entry_of_slot[slot as usize]);
-                    let value = match entry.value() {
-                        Some(stored) => self.codec.decode(stored).map_err(|error| family.damaged(error))?,
-                        None => None,
-                    };
-                    values.push(value);
-                }
-            }
+        for some in slots[told..].chunks(PREFETCHED * 4) {
+            self.prefetch_entries(some);
+            self.tell(some, &mut values, family)?;
         }
         Ok(values)
+    }
+
+    /// Adds the values of slots whose entries are known.
+    fn tell(&self, slots: &[u8], values: &mut Column, family: &Family) -> Result<(), ConnectorError> {
+        for row in 0..slots.len() / 4 {
+            let slot = read_u32(slots, row);
+            if let Some(written) = self.overlay.get(slot) {
+                values.push(written);
+                continue;
+            }
+            let entry = self.entries.get(self.entry_of_slot[slot as usize]);
+            let value = match entry.value() {
+                Some(stored) => self.codec.decode(stored).map_err(|error| family.damaged(error))?,
+                None => None,
+            };
+            values.push(value);
+        }
+        Ok(())
+    }
+
+    fn prefetch_entries(&self, slots: &[u8]) {
+        for row in 0..slots.len() / 4 {
+            let entry = self.entry_of_slot[read_u32(slots, row) as usize];
+            if entry < MISSING {
+                self.entries.prefetch(entry);
+            }
+        }
     }
 
     /// Writes to packed slots in the running call. Both arguments were checked.
@@ -147,31 +171,29 @@ impl ValueCache {
         self.overlay.bytes()
     }
 
-    /// Finds the entries of slots; those without one become `missing`. Slots that the call wrote need none.
-    fn find_all(&mut self, call: &Call, slots: &[u8]) {
-        for some in slots.chunks(PREFETCHED * 4) {
-            let rows = 0..some.len() / 4;
-            for row in rows.clone() {
-                self.entries.prefetch_search(call.hash(read_u32(some, row)));
+    /// Finds the entries of a few slots; those without one become `missing`. Slots that the call wrote need none.
+    fn find(&mut self, call: &Call, slots: &[u8]) {
+        let rows = 0..slots.len() / 4;
+        for row in rows.clone() {
+            self.entries.prefetch_search(call.hash(read_u32(slots, row)));
+        }
+        for row in rows.clone() {
+            self.entries.prefetch_candidate(call.hash(read_u32(slots, row)));
+        }
+        for row in rows {
+            let slot = read_u32(slots, row);
+            if self.entry_of_slot[slot as usize] != UNKNOWN || self.overlay.get(slot).is_some() {
+                continue;
             }
-            for row in rows.clone() {
-                self.entries.prefetch_candidate(call.hash(read_u32(some, row)));
-            }
-            for row in rows {
-                let slot = read_u32(some, row);
-                if self.entry_of_slot[slot as usize] != UNKNOWN || self.overlay.get(slot).is_some() {
-                    continue;
+            let found = self.entries.find(call.hash(slot), call.key(slot));
+            match found {
+                Some(_) => self.reads.hits += 1,
+                None => {
+                    self.reads.misses += 1;
+                    self.missing.push((slot, 0, 0));
                 }
-                let found = self.entries.find(call.hash(slot), call.key(slot));
-                match found {
-                    Some(_) => self.reads.hits += 1,
-                    None => {
-                        self.reads.misses += 1;
-                        self.missing.push((slot, 0, 0));
-                    }
-                }
-                self.entry_of_slot[slot as usize] = found.unwrap_or(MISSING);
             }
+            self.entry_of_slot[slot as usize] = found.unwrap_or(MISSING);
         }
     }
 
@@ -210,12 +232,13 @@ impl ValueCache {
             for slot in some {
                 match self.entry_of_slot[*slot as usize] {
                     UNKNOWN => self.entries.prefetch_search(call.hash(*slot)),
-                    entry => self.prefetch_record(entry),
+                    entry => self.entries.prefetch(entry),
                 }
             }
             for slot in some {
-                if self.entry_of_slot[*slot as usize] == UNKNOWN {
-                    self.entries.prefetch_candidate(call.hash(*slot));
+                match self.entry_of_slot[*slot as usize] {
+                    UNKNOWN => self.entries.prefetch_candidate(call.hash(*slot)),
+                    entry => self.prefetch_record(entry),
                 }
             }
             for slot in some {

@@ -1,12 +1,15 @@
-//! The entries of a value cache: found by key, held in chunks that never move, given up in the order of the clock.
+//! The entries of a value cache: found by key, held in chunks, given up in the order of the clock.
 
 use super::epoch_log::Position;
 use super::index::ValueIndex;
 use super::short_bytes::ShortBytes;
+use crate::large_slice::{HUGE_PAGE_BYTES, LargeSlice};
 use crate::prefetch::prefetch;
 
-/// Entries of a chunk; a power of two. 64 KiB, so that growing copies nothing and clears little.
-const CHUNK_ENTRIES: usize = 1024;
+/// Entries of a chunk: a huge page.
+const CHUNK_ENTRIES: usize = HUGE_PAGE_BYTES / size_of::<Entry>();
+/// Entries of the first chunk at first: most states are small.
+const ENTRIES_AT_FIRST: usize = 64;
 
 /// Memory of an entry beside its heap: its cache line, and its share of an index that is half to three quarters full.
 pub(crate) const ENTRY_BYTES: usize = 64 + 13;
@@ -56,7 +59,7 @@ impl Entry {
 #[derive(Debug)]
 pub(crate) struct Entries {
     index: ValueIndex,
-    chunks: Vec<Box<[Entry]>>,
+    chunks: Vec<LargeSlice<Entry>>,
     /// Entries behind this one were never used.
     end: u32,
     free: Vec<u32>,
@@ -113,11 +116,10 @@ impl Entries {
     /// Adds an entry without a value for a key that has none yet.
     pub(crate) fn insert(&mut self, hash: u32, key: Option<&[u8]>) -> u32 {
         let number = self.free.pop().unwrap_or_else(|| {
-            if self.end as usize == self.chunks.len() * CHUNK_ENTRIES {
-                self.chunks.push((0..CHUNK_ENTRIES).map(|_| Entry::default()).collect());
-            }
+            let number = self.end;
+            self.make_room(number as usize);
             self.end += 1;
-            self.end - 1
+            number
         });
         let entry = self.get_mut(number);
         entry.key.set(key.unwrap_or_default(), &[]);
@@ -128,6 +130,30 @@ impl Entries {
         self.live += 1;
         self.index.insert(hash, number);
         number
+    }
+
+    /// Makes room for the entry that is next at the end. Only a chunk that is not yet full size is ever copied.
+    fn make_room(&mut self, number: usize) {
+        match self.chunks.last_mut() {
+            Some(chunk) if number % CHUNK_ENTRIES != 0 => {
+                if number % CHUNK_ENTRIES == chunk.len() {
+                    let mut larger = LargeSlice::<Entry>::new(chunk.len() * 2);
+                    chunk
+                        .iter_mut()
+                        .zip(larger.iter_mut())
+                        .for_each(|(entry, place)| std::mem::swap(entry, place));
+                    *chunk = larger;
+                }
+            }
+            Some(_) => self.chunks.push(LargeSlice::new(CHUNK_ENTRIES)),
+            None => self.chunks.push(LargeSlice::new(ENTRIES_AT_FIRST)),
+        }
+    }
+
+    /// Asks for an entry.
+    #[inline]
+    pub(crate) fn prefetch(&self, entry: u32) {
+        prefetch(self.get(entry));
     }
 
     /// Sets the stored form of an entry's value to `head` and then `tail`; `None` = it has none.
@@ -192,6 +218,20 @@ mod tests {
         let empty = entries.insert(5, Some(b""));
         assert_eq!(entries.find(5, None), Some(null));
         assert_eq!(entries.find(5, Some(b"")), Some(empty));
+    }
+
+    #[test]
+    fn entries_stay_what_they_are_while_the_chunks_grow() {
+        let mut entries = Entries::new();
+        let count = CHUNK_ENTRIES as u32 + 100;
+        for number in 0..count {
+            let entry = entries.insert(number, Some(&number.to_be_bytes()));
+            entries.set_value(entry, Some((&number.to_le_bytes(), b"x")));
+        }
+        for number in 0..count {
+            let entry = entries.find(number, Some(&number.to_be_bytes())).unwrap();
+            assert_eq!(entries.get(entry).value().unwrap()[..4], number.to_le_bytes());
+        }
     }
 
     #[test]

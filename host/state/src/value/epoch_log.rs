@@ -4,17 +4,22 @@
 //! reads it from front to back. A key that is written again in the same epoch is written in place where the value fits,
 //! else at the end, and the first record is struck out.
 
+use crate::large_slice::{HUGE_PAGE_BYTES, LargeSlice};
 use crate::prefetch::prefetch;
 use std::sync::{Arc, Mutex};
 
-/// Bytes of a chunk. A larger record has one of its own.
-const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes of the first chunk: most epochs of most states are small.
+const FIRST_CHUNK_BYTES: usize = 32 << 10;
+/// Bytes of the others: a huge page. A larger record has a chunk of its own.
+const CHUNK_BYTES: usize = HUGE_PAGE_BYTES;
 /// Records begin at multiples of this.
 const UNIT_BYTES: usize = 16;
+/// Bits of a position that name the place in its chunk, in units.
+const UNIT_BITS: u32 = (CHUNK_BYTES / UNIT_BYTES).trailing_zeros();
 /// Chunks that a position can name; far above any memory bound.
-const CHUNKS_MAX: usize = 1 << 16;
+const CHUNKS_MAX: usize = 1 << (32 - UNIT_BITS);
 /// Chunks that are kept for the next epoch.
-const POOLED_MAX: usize = 256;
+const POOLED_MAX: usize = 32;
 
 /// hash, length of key, length of value, room for the value, flags: `u32` each.
 const HEAD_BYTES: usize = 20;
@@ -25,16 +30,16 @@ const STRUCK_OUT: u32 = 4;
 /// Chunks for use again: memory that the system need not clear anew for each epoch.
 #[derive(Debug, Default)]
 pub(crate) struct ChunkPool {
-    free: Mutex<Vec<Box<[u8]>>>,
+    free: Mutex<Vec<LargeSlice<u8>>>,
 }
 
 impl ChunkPool {
-    fn take(&self) -> Box<[u8]> {
+    fn take(&self) -> LargeSlice<u8> {
         let free = self.free.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
-        free.unwrap_or_else(|| vec![0; CHUNK_BYTES].into_boxed_slice())
+        free.unwrap_or_else(|| LargeSlice::new(CHUNK_BYTES))
     }
 
-    fn give(&self, chunk: Box<[u8]>) {
+    fn give(&self, chunk: LargeSlice<u8>) {
         let mut free = self.free.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if chunk.len() == CHUNK_BYTES && free.len() < POOLED_MAX {
             free.push(chunk);
@@ -44,12 +49,27 @@ impl ChunkPool {
 
 #[derive(Debug)]
 struct Chunk {
-    bytes: Box<[u8]>,
+    bytes: LargeSlice<u8>,
     used: usize,
 }
 
-/// Where a record is: chunk in the upper half, units in the lower.
+/// Where a record is: its chunk in the upper bits, its place there in the lower.
 pub(crate) type Position = u32;
+
+#[inline]
+fn position_of(chunk: usize, byte: usize) -> Position {
+    (chunk as u32) << UNIT_BITS | (byte / UNIT_BYTES) as u32
+}
+
+#[inline]
+fn chunk_of(position: Position) -> usize {
+    (position >> UNIT_BITS) as usize
+}
+
+#[inline]
+fn byte_of(position: Position) -> usize {
+    (position & ((1 << UNIT_BITS) - 1)) as usize * UNIT_BYTES
+}
 
 /// A record of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,8 +118,11 @@ impl EpochLog {
         let size = (HEAD_BYTES + key_bytes.len() + value_length).next_multiple_of(UNIT_BYTES);
         if self.chunks.last().is_none_or(|chunk| chunk.used + size > chunk.bytes.len()) {
             assert!(self.chunks.len() < CHUNKS_MAX, "a log is written to the database long before 64 GiB");
-            let bytes =
-                if size > CHUNK_BYTES { vec![0; size].into_boxed_slice() } else { self.pool.take() };
+            let bytes = match self.chunks.is_empty() {
+                _ if size > CHUNK_BYTES => LargeSlice::new(size),
+                true if size <= FIRST_CHUNK_BYTES => LargeSlice::new(FIRST_CHUNK_BYTES),
+                _ => self.pool.take(),
+            };
             self.chunks.push(Chunk { bytes, used: 0 });
         }
         let chunk_index = self.chunks.len() - 1;
@@ -117,7 +140,7 @@ impl EpochLog {
         if let Some((head, tail)) = value {
             fill(&mut body[key_bytes.len()..], head, tail);
         }
-        let position = (chunk_index as u32) << 16 | (chunk.used / UNIT_BYTES) as u32;
+        let position = position_of(chunk_index, chunk.used);
         chunk.used += size;
         self.bytes += size;
         self.records += 1;
@@ -151,15 +174,15 @@ impl EpochLog {
     /// Asks for the memory of a record.
     #[inline]
     pub(crate) fn prefetch(&self, position: Position) {
-        let chunk = &self.chunks[(position >> 16) as usize];
-        prefetch(&raw const chunk.bytes[(position & 0xffff) as usize * UNIT_BYTES]);
+        let chunk = &self.chunks[chunk_of(position)];
+        prefetch(&raw const chunk.bytes[byte_of(position)]);
     }
 
     /// The record at a position.
     #[inline]
     pub(crate) fn get(&self, position: Position) -> Written<'_> {
-        let chunk = &self.chunks[(position >> 16) as usize];
-        let record = &chunk.bytes[(position & 0xffff) as usize * UNIT_BYTES..];
+        let chunk = &self.chunks[chunk_of(position)];
+        let record = &chunk.bytes[byte_of(position)..];
         let (key_length, value_length) = (word(record, 1) as usize, word(record, 2) as usize);
         let flags = word(record, 4);
         let (key, rest) = record[HEAD_BYTES..].split_at(key_length);
@@ -177,7 +200,7 @@ impl EpochLog {
             while at < chunk.used {
                 let record = &chunk.bytes[at..];
                 if word(record, 4) & STRUCK_OUT == 0 {
-                    visit(word(record, 0), (index as u32) << 16 | (at / UNIT_BYTES) as u32);
+                    visit(word(record, 0), position_of(index, at));
                 }
                 at += HEAD_BYTES + word(record, 1) as usize + word(record, 3) as usize;
             }
@@ -186,8 +209,8 @@ impl EpochLog {
 
     #[inline]
     fn record_mut(&mut self, position: Position) -> &mut [u8] {
-        let chunk = &mut self.chunks[(position >> 16) as usize];
-        &mut chunk.bytes[(position & 0xffff) as usize * UNIT_BYTES..]
+        let chunk = &mut self.chunks[chunk_of(position)];
+        &mut chunk.bytes[byte_of(position)..]
     }
 }
 

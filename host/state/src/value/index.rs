@@ -2,19 +2,20 @@
 //!
 //! Open addressing with linear probing. A bucket holds the hash beside the number of the entry, so a probe touches one
 //! cache line, removal and growth touch no entry, and only the comparison of keys does. Many small tables instead of one
-//! large: growing one is a pause of microseconds.
+//! large: growing one is a short pause.
 
+use crate::large_slice::LargeSlice;
 use crate::prefetch::prefetch;
 
 /// Tables; a power of two.
-const SHARDS: usize = 256;
+const SHARDS: usize = 64;
 /// Buckets of a table at first; a power of two.
 const BUCKETS_AT_FIRST: usize = 16;
 
 /// One table. A bucket is the hash in the upper half and the entry's number plus one in the lower; 0 = empty.
 #[derive(Debug)]
 struct Shard {
-    buckets: Box<[u64]>,
+    buckets: LargeSlice<u64>,
     used: usize,
 }
 
@@ -42,7 +43,7 @@ fn home_of(spread: u64, mask: usize) -> usize {
 
 impl ValueIndex {
     pub(crate) fn new() -> ValueIndex {
-        let shard = || Shard { buckets: vec![0; BUCKETS_AT_FIRST].into(), used: 0 };
+        let shard = || Shard { buckets: LargeSlice::new(BUCKETS_AT_FIRST), used: 0 };
         ValueIndex { shards: (0..SHARDS).map(|_| shard()).collect() }
     }
 
@@ -128,9 +129,9 @@ impl Shard {
     }
 
     fn grow(&mut self) {
-        let doubled = vec![0; self.buckets.len() * 2].into();
+        let doubled = LargeSlice::new(self.buckets.len() * 2);
         let old = std::mem::replace(&mut self.buckets, doubled);
-        for bucket in old.into_iter().filter(|bucket| *bucket != 0) {
+        for bucket in old.iter().copied().filter(|bucket| *bucket != 0) {
             self.place(spread((bucket >> 32) as u32), bucket);
         }
     }

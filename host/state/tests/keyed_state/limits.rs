@@ -23,9 +23,9 @@ fn unknown_names_slots_and_columns_that_do_not_fit_are_misuse() {
     let two = column([Some(&b"x"[..]), Some(&b"y"[..])].into_iter());
     let one = column([Some(&b"x"[..])].into_iter());
     let absent = ColumnRef::default();
-    misuse(state.value_get_many("w", &slots), "found the name \"w\", which is not declared as one; declared: v");
-    misuse(state.value_get_many("m", &slots), "declared: v");
-    misuse(state.map_scan("v", &slots, absent, absent, 0), "declared: m");
+    misuse(state.value_get_many("w", &slots), "found the name \"w\", expected a declared one: v");
+    misuse(state.value_get_many("m", &slots), "a declared one: v");
+    misuse(state.map_scan("v", &slots, absent, absent, 0), "a declared one: m");
     misuse(state.value_get_many("v", &2u32.to_le_bytes()), "found slot 2, expected one below 2");
     misuse(state.value_get_many("v", &slots[..7]), "7 bytes");
     misuse(state.value_put_many("v", &slots, (&one).into()), "values: offsets have 8 bytes, expected 12");
@@ -34,7 +34,7 @@ fn unknown_names_slots_and_columns_that_do_not_fit_are_misuse() {
     misuse(state.map_put_many("m", &slots, (&null).into(), (&two).into()), "subkeys: entry 1 is null");
     misuse(state.list_append_many("l", &slots, (&null).into()), "values: entry 1 is null");
     misuse(state.timer_register_many("t", &slots, &[0; 9]), "times have 9 bytes");
-    misuse(state.timer_delete_many("u", &slots, &[0; 16]), "declared: t");
+    misuse(state.timer_delete_many("u", &slots, &[0; 16]), "a declared one: t");
     state.discard_call().unwrap();
     misuse(state.value_get_many("v", &slots), "found slot 1, expected one below 0");
 }

@@ -37,7 +37,9 @@ fn migrated(rows: &[u32], values: Column, subkeys: Column) -> Migrated {
 /// A checkpoint of 2,500 values of version 1.
 fn checkpoint(harness: &Harness, ttl_now_ms: i64) -> (PathBuf, StatePart) {
     let mut opened = harness.open(&[]);
-    let keys: Vec<_> = (0..2500u32).map(|number| Some(format!("{}{number}", if number % 5 == 0 { "x" } else { "k" }).into_bytes())).collect();
+    let keys: Vec<_> = (0..2500u32)
+        .map(|number| Some(format!("{}{number}", if number % 5 == 0 { "x" } else { "k" }).into_bytes()))
+        .collect();
     let slots = begin(&mut *opened, &keys, ttl_now_ms);
     opened.value_put_many("v", &slots.rows, (&column(keys.iter().map(|_| Some(&b"1"[..])))).into()).unwrap();
     opened.commit_call().unwrap();
@@ -62,7 +64,8 @@ fn every_entry_goes_through_the_migration_once_and_the_old_family_is_gone() {
             migrated(&rows, values, Column::default())
         },
     };
-    let (mut opened, restored) = harness.try_open(0, 0..60, std::slice::from_ref(&part), Some(&mut rewriter)).unwrap();
+    let (mut opened, restored) =
+        harness.try_open(0, 0..60, std::slice::from_ref(&part), Some(&mut rewriter)).unwrap();
     assert_eq!(rewriter.pages, [1000, 1000, 500]);
     assert_eq!(restored.migrated_entries, 2500);
     assert_eq!(get(&mut *opened, "v", b"k1", 0).as_deref(), Some(&b"two"[..]));
@@ -74,7 +77,10 @@ fn every_entry_goes_through_the_migration_once_and_the_old_family_is_gone() {
     assert_eq!(get(&mut *opened, "v", b"k1", 0).as_deref(), Some(&b"two"[..]));
     raised(&mut harness, 3);
     let error = harness.try_open(0, 0..60, &[next], Some(&mut rewriter)).err().unwrap();
-    assert!(error.message.contains("as value of version 2, the component declares value of version 3"), "{error}");
+    assert!(
+        error.message.contains("as value of version 2, the component declares value of version 3"),
+        "{error}"
+    );
     // The checkpoint that was migrated from is as it was.
     harness.shape = one_of_each(0);
     harness.migrate.clear();
@@ -86,7 +92,8 @@ fn a_migrated_entry_keeps_its_time_of_writing() {
     let mut harness = Harness::new(one_of_each(10), 64 << 20);
     let part = checkpoint(&harness, 5_000);
     raised(&mut harness, 2);
-    let mut same = Rewriter { pages: Vec::new(), make: |page| Migrated { count: page.count, ..Migrated::default() } };
+    let mut same =
+        Rewriter { pages: Vec::new(), make: |page| Migrated { count: page.count, ..Migrated::default() } };
     let (mut opened, _) = harness.try_open(0, 0..60, &[part], Some(&mut same)).unwrap();
     assert_eq!(get(&mut *opened, "v", b"k1", 14_999).as_deref(), Some(&b"1"[..]));
     assert_eq!(get(&mut *opened, "v", b"k1", 15_000), None);
@@ -98,15 +105,25 @@ fn a_migration_that_makes_no_sense_is_refused_with_what_was_expected() {
     let part = checkpoint(&harness, 0);
     raised(&mut harness, 2);
     let wrong: [(fn(&Entries) -> Migrated, &str); 5] = [
-        (|_| Migrated { count: 3, ..Migrated::default() }, "found 3 new entries without rows, expected 0 or 1000"),
-        (|_| migrated(&[1000], Column::default(), Column::default()), "row 0 names entry 1000, expected one below 1000"),
+        (
+            |_| Migrated { count: 3, ..Migrated::default() },
+            "found 3 new entries without rows, expected 0 or 1000",
+        ),
+        (
+            |_| migrated(&[1000], Column::default(), Column::default()),
+            "row 0 names entry 1000, expected one below 1000",
+        ),
         (|_| migrated(&[1, 1], Column::default(), Column::default()), "entry 1 is named twice"),
         (|_| migrated(&[1], column([None].into_iter()), Column::default()), "values: entry 0 is null"),
-        (|_| migrated(&[1], Column::default(), column([Some(&b"s"[..])].into_iter())), "found subkeys, expected none for value state"),
+        (
+            |_| migrated(&[1], Column::default(), column([Some(&b"s"[..])].into_iter())),
+            "found subkeys, expected none for value state",
+        ),
     ];
     for (make, says) in wrong {
         let mut rewriter = Rewriter { pages: Vec::new(), make };
-        let error = harness.try_open(0, 0..60, std::slice::from_ref(&part), Some(&mut rewriter)).err().unwrap();
+        let error =
+            harness.try_open(0, 0..60, std::slice::from_ref(&part), Some(&mut rewriter)).err().unwrap();
         assert_eq!(error.kind, ErrorKind::Permanent);
         assert!(error.message.contains(says) && error.message.contains("state \"v\""), "{error}");
     }

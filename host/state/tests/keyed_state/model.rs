@@ -46,7 +46,12 @@ impl Model {
         difference(&self.maps, &expected.maps, what);
         difference(&self.lists, &expected.lists, what);
         let both = self.timers.symmetric_difference(&expected.timers).next();
-        assert!(both.is_none(), "{what}: {} timers, expected {}: {both:?}", self.timers.len(), expected.timers.len());
+        assert!(
+            both.is_none(),
+            "{what}: {} timers, expected {}: {both:?}",
+            self.timers.len(),
+            expected.timers.len()
+        );
     }
 
     /// Without times of writing.
@@ -58,10 +63,19 @@ impl Model {
     }
 }
 
-fn difference<K: Ord + Debug, V: PartialEq + Debug>(found: &BTreeMap<K, V>, expected: &BTreeMap<K, V>, what: &str) {
+fn difference<K: Ord + Debug, V: PartialEq + Debug>(
+    found: &BTreeMap<K, V>,
+    expected: &BTreeMap<K, V>,
+    what: &str,
+) {
     for key in found.keys().chain(expected.keys()) {
         let (one, other) = (found.get(key), expected.get(key));
-        assert!(one == other, "{what}: {} entries, expected {}; {key:?}: found {one:?}, expected {other:?}", found.len(), expected.len());
+        assert!(
+            one == other,
+            "{what}: {} entries, expected {}; {key:?}: found {one:?}, expected {other:?}",
+            found.len(),
+            expected.len()
+        );
     }
 }
 
@@ -90,7 +104,9 @@ pub fn read_all(state: &mut dyn KeyedState, keys: &[Key], now_ms: i64) -> Model 
         assert_eq!(read.get(0), Some(&value[..]));
         model.maps.insert((key, subkey), (value, 0));
     }
-    for (key, _, value) in pages(keys, &slots.rows, |slots, starts| state.list_scan("l", slots, starts, 0).unwrap()) {
+    for (key, _, value) in
+        pages(keys, &slots.rows, |slots, starts| state.list_scan("l", slots, starts, 0).unwrap())
+    {
         model.lists.entry(key).or_default().push((value, 0));
     }
     state.discard_call().unwrap();
@@ -111,7 +127,11 @@ fn pages(
         let page = scan(asked, (&starts).into());
         for row in 0..page.subkeys.len() {
             let range = first + read_u32(&page.ranges, row) as usize;
-            found.push((keys[range].clone(), page.subkeys.bytes(row).to_vec(), page.values.bytes(row).to_vec()));
+            found.push((
+                keys[range].clone(),
+                page.subkeys.bytes(row).to_vec(),
+                page.values.bytes(row).to_vec(),
+            ));
         }
         if page.complete {
             return found;

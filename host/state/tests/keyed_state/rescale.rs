@@ -24,7 +24,8 @@ fn write(state: &mut dyn KeyedState, keys: &[Key], round: u8, model: &mut Model)
     let values_column = column(values.iter().map(|value| Some(&value[..])));
     let subkey = vec![round];
     let subkeys = column(keys.iter().map(|_| Some(&subkey[..])));
-    let times: Vec<u8> = (0..keys.len() as i64).flat_map(|row| (row % 17 + i64::from(round)).to_le_bytes()).collect();
+    let times: Vec<u8> =
+        (0..keys.len() as i64).flat_map(|row| (row % 17 + i64::from(round)).to_le_bytes()).collect();
     state.value_put_many("v", &slots.rows, (&values_column).into()).unwrap();
     state.map_put_many("m", &slots.rows, (&subkeys).into(), (&values_column).into()).unwrap();
     state.list_append_many("l", &slots.rows, (&values_column).into()).unwrap();
@@ -48,7 +49,8 @@ fn from_one_subtask_to_two_to_four_to_three_to_one_nothing_is_lost_or_doubled() 
         let mut written = Vec::new();
         for subtask in 0..subtasks {
             let range = groups().owned(subtask, subtasks);
-            let overlaps = |part: &StatePart| part.ordinal_start < range.end && range.start < part.ordinal_end;
+            let overlaps =
+                |part: &StatePart| part.ordinal_start < range.end && range.start < part.ordinal_end;
             let restore: Vec<_> = parts.iter().filter(|(_, part)| overlaps(part)).cloned().collect();
             let (mut state, _) = harness.try_open(subtask, range.clone(), &restore, None).unwrap();
             // All keys are asked for, so what other subtasks own would be found.
@@ -84,7 +86,8 @@ fn the_same_range_again_is_linked_and_not_copied() {
     let mut model = Model::default();
     write(&mut *state, &keys(), 0, &mut model);
     let part = harness.checkpoint(&mut *state);
-    let tables: u64 = part.1.files.iter().filter(|file| file.name.ends_with(".sst")).map(|file| file.size).sum();
+    let tables: u64 =
+        part.1.files.iter().filter(|file| file.name.ends_with(".sst")).map(|file| file.size).sum();
     let (_, restored) = harness.try_open(0, 0..GROUPS, &[part], None).unwrap();
     assert_eq!(restored.linked_bytes, tables);
     assert!(tables > 0);

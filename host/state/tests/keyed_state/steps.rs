@@ -48,7 +48,12 @@ fn write() -> impl Strategy<Value = Write> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let call = (prop::collection::vec((0u8..40, write()), 1..30), 0i64..900, prop::bool::weighted(0.8), any::<bool>());
+    let call = (
+        prop::collection::vec((0u8..40, write()), 1..30),
+        0i64..900,
+        prop::bool::weighted(0.8),
+        any::<bool>(),
+    );
     prop_oneof![
         6 => call.prop_map(|(writes, later_ms, succeeds, fires)| Step::Call { writes, later_ms, succeeds, fires }),
         2 => prop_oneof![Just(Persist::AtOnce), Just(Persist::AfterAFailure), Just(Persist::Beside)]
@@ -62,7 +67,9 @@ fn key(number: u8) -> Key {
     match number {
         0 => None,
         1 => Some(Vec::new()),
-        _ if number.is_multiple_of(5) => Some(format!("a-key-that-is-longer-than-a-cache-line-{number}").into_bytes()),
+        _ if number.is_multiple_of(5) => {
+            Some(format!("a-key-that-is-longer-than-a-cache-line-{number}").into_bytes())
+        }
         _ => Some(format!("key-{number}").into_bytes()),
     }
 }
@@ -85,7 +92,16 @@ impl Run {
         let harness = Harness::new(one_of_each(ttl_seconds), cache_bytes_max);
         let state = harness.open(&[]);
         let ttl_ms = i64::from(ttl_seconds) * 1000;
-        Run { harness, state, model: Model::default(), now_ms: 0, ttl_ms, decided: None, beside: None, values_written: 0 }
+        Run {
+            harness,
+            state,
+            model: Model::default(),
+            now_ms: 0,
+            ttl_ms,
+            decided: None,
+            beside: None,
+            values_written: 0,
+        }
     }
 
     fn value(&mut self, length: usize) -> Vec<u8> {
@@ -148,7 +164,9 @@ impl Run {
             }
             Write::Append(length) => {
                 let value = self.value(*length);
-                self.state.list_append_many("l", slot, (&column([Some(&value[..])].into_iter())).into()).unwrap();
+                self.state
+                    .list_append_many("l", slot, (&column([Some(&value[..])].into_iter())).into())
+                    .unwrap();
                 after.lists.entry(key.clone()).or_default().push((value, now_ms));
             }
             Write::ClearList => {
@@ -183,7 +201,8 @@ impl Run {
                     std::fs::write(&in_the_way, "").unwrap();
                     frozen.persist(&in_the_way.join("state")).unwrap_err();
                 }
-                let part = persist_whole(&mut *frozen, self.harness.fresh("checkpoint").join("state")).unwrap();
+                let part =
+                    persist_whole(&mut *frozen, self.harness.fresh("checkpoint").join("state")).unwrap();
                 self.decide(part, self.model.clone());
             }
         }

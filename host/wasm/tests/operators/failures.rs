@@ -17,7 +17,8 @@ fn fails(bytes: &[u8], kind: FailureKind, part: &str) {
 
 #[test]
 fn an_endless_loop_is_interrupted() {
-    fails(&mapper("endless"), FailureKind::Timeout, "more than 200ms of CPU time");
+    // 200ms of CPU time, or 2s by the wall where the machine is busy.
+    fails(&mapper("endless"), FailureKind::Timeout, "the call took more than 2");
 }
 
 #[test]
@@ -25,7 +26,8 @@ fn a_search_after_a_timeout_may_give_a_call_less_time_than_its_limit() {
     let (mut operator, _) = start(&mapper("endless"), OperatorLimits::default());
     let context = CallContext { time: Some(Duration::from_millis(30)), ..CONTEXT };
     let failure = operator.call(&batch(1), &Slots::default(), context).unwrap_err();
-    assert!(failure.to_string().contains("more than 30ms"), "{failure}");
+    // 30ms of CPU time, or 300ms by the wall where the machine is busy; the operator's own limit is 5s.
+    assert!(failure.to_string().contains("the call took more than 30"), "{failure}");
 }
 
 #[test]

@@ -62,10 +62,7 @@ fn a_processor_declares_inputs_state_and_timers() {
 #[test]
 fn an_endless_describe_ends_in_an_error() {
     let endless = refusal(&processor("endless_describe"));
-    assert!(
-        endless.contains("describe failed with timeout: the call took more than 2s of CPU time"),
-        "{endless}"
-    );
+    assert!(endless.contains("describe failed with timeout: the call took more than 2"), "{endless}");
 }
 
 #[test]

@@ -43,7 +43,8 @@ fn a_page_that_fails_says_why_and_the_next_has_a_fresh_instance() {
     assert_eq!(fails(3), lie);
     let state = "trap: value-state.get-many was called in migrate; state and timers can be used only in process and on-timers";
     assert_eq!(fails(4), state);
-    assert_eq!(fails(5), "timeout: the call took more than 200ms of CPU time");
+    let endless = fails(5);
+    assert!(endless.starts_with("timeout: the call took more than 2"), "{endless}");
     assert!(migrator.migrate("count", 1, &page()).is_ok());
 }
 

@@ -5,6 +5,8 @@ mod offsets;
 mod operator_inspect;
 mod operator_new;
 mod run;
+pub mod savepoint;
+mod state;
 mod test;
 mod validate;
 
@@ -27,6 +29,12 @@ pub enum Command {
     /// Show and reset where a stopped pipeline goes on
     #[command(subcommand)]
     Offsets(offsets::OffsetsCommand),
+    /// Make, move and remove savepoints, also beside a running host
+    #[command(subcommand)]
+    Savepoint(savepoint::SavepointCommand),
+    /// Read what operators keep per key, also beside a running host
+    #[command(subcommand)]
+    State(state::StateCommand),
     /// See a pipeline survive being killed
     Demo(demo::Options),
 }
@@ -50,6 +58,8 @@ impl Command {
             Command::Operator(OperatorCommand::Inspect(options)) => operator_inspect::run(&options),
             Command::Operator(OperatorCommand::New(options)) => operator_new::run(&options),
             Command::Offsets(command) => offsets::run(&command),
+            Command::Savepoint(command) => savepoint::run(&command),
+            Command::State(command) => state::run(&command),
             Command::Demo(options) => demo::run(&options),
         }
     }

@@ -1,19 +1,26 @@
 //! `weir run`: a pipeline until it ends, is stopped, or cannot go on.
 
-use super::{DataDirOptions, PipelineOptions};
+use super::{DataDirOptions, PipelineOptions, savepoint};
+use crate::component_store;
 use crate::connectors::PlanConnectors;
 use crate::failure::{Exit, Failure};
 use crate::logging::{self, LogFormat};
+use crate::pipeline_place;
 use crate::prepared_pipeline::{self, Missing, PreparedPipeline};
+use crate::savepoint_schedule::{RunningSchedule, Schedule};
 use crate::signals;
 use crate::status::Status;
+use std::path::Path;
 use std::sync::Arc;
 use weir_kafka::Level;
 use weir_protocol::decision::Owner;
 use weir_runtime::clock::SystemClock;
-use weir_runtime::connect::Connectors;
+use weir_protocol::plan::{Guarantee, Plan};
+use weir_runtime::connect::{Connectors, Operators};
 use weir_runtime::data_dir::DataDir;
 use weir_runtime::meters::Meters;
+use weir_runtime::recovery::FromSavepoint;
+use weir_runtime::savepoint_store::{self, SavepointStore};
 use weir_runtime::supervisor::{self, Outcome, Run};
 use weir_wasm::Engine;
 
@@ -32,6 +39,12 @@ pub struct Options {
     /// Start a pipeline again that was drained to its end
     #[arg(long)]
     restart_finished: bool,
+    /// Start from a savepoint, by name or path; it works once, later starts go on from the newest decision
+    #[arg(long, value_name = "NAME|PATH")]
+    from_savepoint: Option<String>,
+    /// With --from-savepoint: output that was published beyond the savepoint may be published again
+    #[arg(long, requires = "from_savepoint")]
+    replay_output: bool,
     #[command(flatten)]
     data: DataDirOptions,
     /// How log lines on standard error look
@@ -53,12 +66,23 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
     let stop = signals::watch(plan.spec.stop_timeout, meters.clone())
         .map_err(|error| Failure::failed(format!("signals cannot be handled: {error}")))?;
+    let savepoints = pipeline_place::savepoints(
+        &directory,
+        &plan.spec.name,
+        plan.spec.savepoint.dir.as_deref().map(Path::new),
+    );
+    let from_savepoint = match &options.from_savepoint {
+        Some(asked) => Some(from_savepoint(asked, &savepoints, &plan, options.replay_output)?),
+        None => None,
+    };
+    keep_what_runs(options, &data_dir, &plan, &operators, &directory)?;
     for advice in plan.advice() {
         tracing::warn!("{advice}");
     }
     let connectors = PlanConnectors::new(plan.clone(), directory.clone());
     report_checks(&connectors)?;
     let status = Status::start(plan.clone(), meters.clone(), metrics);
+    let schedule = schedule(&data_dir, savepoints, &plan, &directory)?;
     let run = Run {
         plan,
         operators,
@@ -68,13 +92,66 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         until_end: options.until_end,
         drain: options.drain,
         restart_finished: options.restart_finished,
+        from_savepoint,
         stop,
         clock: Arc::new(SystemClock::default()),
         meters: meters.clone(),
     };
     let outcome = supervisor::run(&run);
+    drop(schedule);
     drop(status);
     end(outcome, &run.plan.spec.name, &meters)
+}
+
+/// A savepoint to start from, with every byte of it verified.
+fn from_savepoint(
+    asked: &str,
+    store: &SavepointStore,
+    plan: &Plan,
+    replay_output: bool,
+) -> Result<FromSavepoint, Failure> {
+    if plan.spec.guarantee == Guarantee::AtMostOnce {
+        let message = "--from-savepoint: with guarantee = \"at_most_once\" the committed offsets are the whole truth; use `weir offsets reset`";
+        return Err(Failure::configuration(message));
+    }
+    let directory = pipeline_place::locate(asked, store)?;
+    let savepoint = savepoint_store::load(&directory)?;
+    let manifest = savepoint_store::verify(&directory, &savepoint, &savepoint::verifier())?;
+    Ok(FromSavepoint { manifest, directory, replay_output })
+}
+
+/// Operators and pipeline file go into the data directory: a savepoint is made of what is there.
+fn keep_what_runs(
+    options: &Options,
+    data_dir: &DataDir,
+    plan: &Plan,
+    operators: &Operators,
+    directory: &Path,
+) -> Result<(), Failure> {
+    for (spec, operator) in plan.spec.operators.iter().zip(operators) {
+        component_store::keep_component(data_dir.path(), Path::new(&spec.component), operator.digest())?;
+    }
+    component_store::keep_pipeline_file(directory, &options.pipeline.file, &options.pipeline.overrides)?;
+    Ok(())
+}
+
+/// Savepoints that the pipeline file asks for.
+fn schedule(
+    data_dir: &DataDir,
+    store: SavepointStore,
+    plan: &Plan,
+    directory: &Path,
+) -> Result<Option<RunningSchedule>, Failure> {
+    let Some(every) = plan.spec.savepoint.every else { return Ok(None) };
+    let schedule = Schedule {
+        every,
+        keep: plan.spec.savepoint.keep as usize,
+        store,
+        pipeline: directory.to_owned(),
+        components: pipeline_place::components(data_dir.path()),
+    };
+    let started = schedule.start();
+    Ok(Some(started.map_err(|error| Failure::failed(format!("no thread for savepoints: {error}")))?))
 }
 
 /// What is known to be wrong before the start ends the run; the rest is told.

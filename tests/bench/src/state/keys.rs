@@ -61,7 +61,7 @@ impl Keys {
     pub fn of(&self, record: u64) -> u64 {
         let random = mixed(record);
         match self.distribution {
-            Distribution::Uniform => (u128::from(random) * u128::from(self.count) >> 64) as u64,
+            Distribution::Uniform => ((u128::from(random) * u128::from(self.count)) >> 64) as u64,
             Distribution::Zipf => self.zipf.of(random, self.count),
         }
     }

@@ -1,9 +1,13 @@
-//! A disk that is full when the manifest is written: nothing is decided, and the pipeline goes on when there is room.
+//! A disk that is full when state or the manifest is written: nothing is decided, and the pipeline goes on when there is
+//! room.
 
+use crate::harness::broker;
 use crate::harness::guests;
 use crate::harness::job::{Job, PARTITIONS};
+use crate::harness::keyed_job::KeyedJob;
 use crate::harness::load::Load;
 use crate::harness::model;
+use crate::harness::waiting::until;
 use crate::harness::weir::Weir;
 use std::fs::{self, File};
 use std::io::Write;
@@ -12,17 +16,24 @@ use std::process::Command;
 
 /// Makes the data directory a small disk that only this process sees, and becomes weir.
 const ON_A_SMALL_DISK: &str =
-    r#"mkdir -p "$1" && mount -t tmpfs -o size=8m tmpfs "$1" && shift && exec "$@""#;
+    r#"mkdir -p "$1" && mount -t tmpfs -o "$2" tmpfs "$1" && shift 2 && exec "$@""#;
 
-/// weir in a namespace of its own, which needs no privilege where user namespaces are allowed.
-fn start_on_a_small_disk(job: &Job) -> Weir {
+/// weir in a namespace of its own, which needs no privilege where user namespaces are allowed. `size` is options of a
+/// tmpfs.
+fn start_on_a_small_disk(job: &Job, size: &str) -> Weir {
     let file = job.path("pipeline.toml");
     fs::write(&file, &job.text).unwrap();
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", ON_A_SMALL_DISK, "sh"]);
-    command.arg(job.data_dir()).arg(guests::weir()).arg("run").arg(file);
+    command.arg(job.data_dir()).arg(size).arg(guests::weir()).arg("run").arg(file);
     command.arg("--data-dir").arg(job.data_dir());
     Weir::spawn(command, &[], &job.path("small-disk.log"))
+}
+
+/// The data directory as the process sees it.
+fn inside(job: &Job, weir: &Weir) -> PathBuf {
+    let root = PathBuf::from(format!("/proc/{}/root", weir.id()));
+    root.join(job.data_dir().strip_prefix("/").unwrap())
 }
 
 /// Writes until there is no room.
@@ -38,11 +49,9 @@ fn fill(path: &Path) {
 fn a_disk_that_is_full_at_the_manifest_decides_nothing_and_is_survived() {
     let job = Job::processed("full-disk");
     let load = Load::start(&job.cluster, &job.topic("in"), PARTITIONS, 2);
-    let mut weir = start_on_a_small_disk(&job);
+    let mut weir = start_on_a_small_disk(&job, "size=8m");
     job.await_output(&mut weir, &job.topic("out"));
-    // The disk as the process sees it.
-    let inside = PathBuf::from(format!("/proc/{}/root", weir.id()));
-    let filler = inside.join(job.data_dir().strip_prefix("/").unwrap()).join("filler");
+    let filler = inside(&job, &weir).join("filler");
     fill(&filler);
     weir.await_log("No space left on device");
     fs::remove_file(&filler).unwrap();
@@ -53,4 +62,68 @@ fn a_disk_that_is_full_at_the_manifest_decides_nothing_and_is_survived() {
     weir.ends_with(0);
     job.run_to_end();
     model::prefixed(&input, &job.cluster.read_committed(&job.topic("out")), PARTITIONS);
+}
+
+/// A disk of this size, which is filled by each of the given acts and emptied again.
+fn state_survives_a_full_disk(stem: &str, size: &str, fills: &[&dyn Fn(&Path)]) {
+    let mut keyed = KeyedJob::start(broker::shared(), stem, 1, 0);
+    let mut weir = start_on_a_small_disk(&keyed.job, size);
+    keyed.job.await_output(&mut weir, &keyed.job.topic("counts"));
+    let filler = inside(&keyed.job, &weir).join("filler");
+    for fill in fills {
+        let failures = || weir.log().to_lowercase().matches("no space left on device").count();
+        let before = failures();
+        fs::create_dir(&filler).unwrap();
+        fill(&filler);
+        until("something that has no room", || (failures() > before).then_some(()));
+        fs::remove_dir_all(&filler).unwrap();
+        let read = || keyed.model.lock().unwrap().read;
+        let seen = read();
+        until("more output", || (read() > seen + 100).then_some(()));
+        keyed.is_right_so_far("after a full disk");
+    }
+    weir.signal(libc::SIGTERM);
+    weir.ends_with(0);
+    // What was on that disk is gone with it: the output is judged as far as it goes.
+    keyed.stop_load();
+    keyed.is_right_so_far("at the end");
+}
+
+/// Leaves so many bytes free.
+fn fill_but(directory: &Path, free: u64) {
+    let spare = directory.join("spare");
+    fs::write(&spare, vec![0; free as usize]).unwrap();
+    fill(&directory.join("rest"));
+    fs::remove_file(spare).unwrap();
+}
+
+#[test]
+fn state_that_cannot_be_stored_for_want_of_room_decides_nothing_and_is_stored_later() {
+    // The less is free, the earlier it fails: tables, then links, then the manifest.
+    state_survives_a_full_disk(
+        "full-state",
+        "size=64m",
+        &[
+            &|directory| fill_but(directory, 0),
+            &|directory| fill_but(directory, 16 << 10),
+            &|directory| fill_but(directory, 128 << 10),
+        ],
+    );
+}
+
+#[test]
+fn links_that_cannot_be_made_decide_nothing_and_are_made_later() {
+    // Each link and each file of a tmpfs takes one of its inodes.
+    let but = |free: usize| {
+        move |directory: &Path| {
+            let mut made = 0_usize;
+            while File::create(directory.join(made.to_string())).is_ok() {
+                made += 1;
+            }
+            for number in made.saturating_sub(free)..made {
+                fs::remove_file(directory.join(number.to_string())).unwrap();
+            }
+        }
+    };
+    state_survives_a_full_disk("full-links", "size=64m,nr_inodes=3000", &[&but(0), &but(5), &but(40)]);
 }

@@ -43,8 +43,7 @@ fn counts(history: &History, checkpoint: &Checkpoint) -> Result<(), String> {
 
 /// A key that was counted has been reminded of, or will be.
 fn reminders(checkpoint: &Checkpoint, reminded: &BTreeSet<&str>) -> Result<(), String> {
-    let set: BTreeSet<String> =
-        checkpoint.timers(names::REMIND).into_iter().map(|(key, _)| key).collect();
+    let set: BTreeSet<String> = checkpoint.timers(names::REMIND).into_iter().map(|(key, _)| key).collect();
     for key in checkpoint.counts().keys() {
         if set.contains(key) == reminded.contains(key.as_str()) {
             let (is, was) = (set.contains(key), reminded.contains(key.as_str()));

@@ -15,7 +15,10 @@ pub fn check(history: &History) -> Result<(), String> {
     for decided in &history.decisions {
         let Ok(checkpoint) = &decided.checkpoint else { continue };
         if checkpoint.now_ms < now_ms {
-            return Err(format!("checkpoint {} has the processing time {} behind {now_ms}", decided.id, checkpoint.now_ms));
+            return Err(format!(
+                "checkpoint {} has the processing time {} behind {now_ms}",
+                decided.id, checkpoint.now_ms
+            ));
         }
         now_ms = checkpoint.now_ms;
         for watermark in &checkpoint.watermarks {

@@ -20,7 +20,9 @@ pub fn check(history: &History) -> Result<(), String> {
                         return Err(format!("the window of key {key} until {end} fires a second time"));
                     }
                 }
-                Said::Late(what) => return Err(format!("key {key}: {what}, and no row of the input is late")),
+                Said::Late(what) => {
+                    return Err(format!("key {key}: {what}, and no row of the input is late"));
+                }
                 _ => {}
             }
         }

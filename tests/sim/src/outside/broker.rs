@@ -76,7 +76,9 @@ impl Outside {
         let records = self.broker.open.remove(&(producer, epoch)).unwrap_or_default();
         let index = self.broker.decisions.len();
         self.note(format!("decided {} with {} records", decision.record.id, records.len()));
-        self.broker.committed.extend(records.into_iter().map(|written| Committed { decision: index, written }));
+        self.broker
+            .committed
+            .extend(records.into_iter().map(|written| Committed { decision: index, written }));
         let decided = Decided::read(&self.directory, &decision.record, self.broker.committed.len());
         self.broker.decisions.push(decided);
         let metadata = Metadata::parse(&decision.record.to_string());

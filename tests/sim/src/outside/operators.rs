@@ -62,8 +62,8 @@ impl OperatorFactory for CountFactory {
     }
 
     fn operator(&self, _: usize, state: Option<SharedState>) -> Result<Box<dyn Operator>, ConnectorError> {
-        let state = state
-            .ok_or_else(|| ConnectorError::permanent(format!("operator {COUNT} is given no state")))?;
+        let state =
+            state.ok_or_else(|| ConnectorError::permanent(format!("operator {COUNT} is given no state")))?;
         Ok(Box::new(Count { outside: self.0.clone(), state }))
     }
 

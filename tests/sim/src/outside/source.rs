@@ -50,7 +50,12 @@ struct MemoryReader {
 }
 
 impl SourceReader for MemoryReader {
-    fn poll(&mut self, batch: &mut Batch, limits: BatchLimits, _: Duration) -> Result<Polled, ConnectorError> {
+    fn poll(
+        &mut self,
+        batch: &mut Batch,
+        limits: BatchLimits,
+        _: Duration,
+    ) -> Result<Polled, ConnectorError> {
         let mut outside = self.outside.lock();
         outside.may_fail("the source cannot be read", 1500)?;
         let scenario = outside.scenario.clone();

@@ -34,9 +34,10 @@ struct Stored {
 
 impl Contents {
     fn encode(&self) -> Vec<u8> {
-        let entries = self.entries.iter().map(|((state, key, subkey), value)| {
-            (state.clone(), key.clone(), subkey.clone(), value.clone())
-        });
+        let entries = self
+            .entries
+            .iter()
+            .map(|((state, key, subkey), value)| (state.clone(), key.clone(), subkey.clone(), value.clone()));
         let stored = Stored { entries: entries.collect(), timers: self.timers.iter().cloned().collect() };
         serde_json::to_vec(&stored).expect("lists of texts and numbers have a JSON form")
     }
@@ -71,10 +72,14 @@ impl StateBackend for MemoryStates {
         let too_little = !open.restore.is_empty() && outside.plants(Defect::RestoreTooLittle, 2);
         let missing = open.ordinals.len() as u32 / if too_little { 4 } else { u32::MAX };
         for (directory, part) in open.restore {
-            let directory =
-                if older { older_than(directory, part).unwrap_or(directory.clone()) } else { directory.clone() };
-            let stored = Contents::read(&directory)
-                .map_err(|error| ConnectorError::permanent(format!("a restored part is gone: {}", error.kind())))?;
+            let directory = if older {
+                older_than(directory, part).unwrap_or(directory.clone())
+            } else {
+                directory.clone()
+            };
+            let stored = Contents::read(&directory).map_err(|error| {
+                ConnectorError::permanent(format!("a restored part is gone: {}", error.kind()))
+            })?;
             contents.take(stored, |key| {
                 let ordinal = open.groups.ordinal(murmur2(key));
                 (open.ordinals.start..open.ordinals.end - missing).contains(&ordinal)
@@ -96,7 +101,8 @@ impl StateBackend for MemoryStates {
 
     fn check_quickly(&self, directory: &Path, part: &StatePart) -> Result<(), String> {
         for file in &part.files {
-            let size = std::fs::metadata(directory.join(&file.name)).map_err(|error| error.to_string())?.len();
+            let size =
+                std::fs::metadata(directory.join(&file.name)).map_err(|error| error.to_string())?.len();
             if size != file.size {
                 return Err(format!("{} has {size} bytes, expected {}", file.name, file.size));
             }

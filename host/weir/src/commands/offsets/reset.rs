@@ -23,6 +23,11 @@ pub fn run(mut situation: Situation, target: &TargetOptions, execute: bool) -> R
         let name = format!("{} {}", known.source, known.partition);
         println!("{name:<40} {from:>12} -> {:<12} {}", to.offset, consequence(known.position, to));
     }
+    if let Some(manifest) = snapshot.as_ref().filter(|manifest| manifest.keyed.is_some()) {
+        println!("state, timers and event time stay as checkpoint {} left them", manifest.id);
+    } else if situation.plan.is_keyed() {
+        println!("no checkpoint with state is known: state begins EMPTY");
+    }
     if !execute {
         println!("nothing was changed; --execute does it");
         return Ok(Exit::Done);
@@ -106,7 +111,11 @@ fn decide(
         named.map(|(spec, factory)| (spec.name.clone(), factory.digest().to_owned())).collect();
     let parent = situation.record.as_ref().map(|record| record.id.clone());
     let now_ms = snapshot.map_or(0, |manifest| manifest.now_ms);
-    let manifest = manifest_of(&situation.plan, &operators, id.clone(), parent, targets, Vec::new(), now_ms);
+    let mut manifest =
+        manifest_of(&situation.plan, &operators, id.clone(), parent, targets, Vec::new(), now_ms);
+    if let Some(before) = snapshot {
+        keep_state(situation, before, &mut manifest).map_err(cannot)?;
+    }
     let hash = situation.store.store(&manifest).map_err(cannot)?;
     let record = DecisionRecord { owner: situation.owner.clone(), id: id.clone(), manifest: hash };
     let all: Vec<Partition> = situation.partitions.iter().map(|known| known.partition.clone()).collect();
@@ -117,6 +126,15 @@ fn decide(
     decisions.decide(&Decision { record: record.clone(), offsets })?;
     situation.store.write_hint(&record).map_err(cannot)?;
     Ok(id)
+}
+
+/// State, and the time that belongs to it, go on as they are: only positions are reset.
+fn keep_state(situation: &Situation, before: &Manifest, manifest: &mut Manifest) -> std::io::Result<()> {
+    manifest.watermarks.clone_from(&before.watermarks);
+    manifest.started_from.clone_from(&before.started_from);
+    manifest.keyed.clone_from(&before.keyed);
+    let Some(keyed) = &before.keyed else { return Ok(()) };
+    situation.store.link_state(&situation.store.path(&before.id), &manifest.id, &keyed.parts)
 }
 
 /// Behind everything that this pipeline ever decided, so that the rules against going back hold.

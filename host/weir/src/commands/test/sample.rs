@@ -16,7 +16,6 @@ use crate::pipeline_file::units;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 use weir_local::record_lines::LineReader;
 use weir_protocol::batch::Batch;
 use weir_protocol::plan::FileFormat;
@@ -176,8 +175,8 @@ fn now(value: &Value) -> Result<TimeStep, String> {
 }
 
 fn time_ms(text: &str) -> Option<i64> {
-    let time = humantime::parse_rfc3339(text).ok()?;
-    i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
+    // A number without a unit could be a duration as well.
+    if text.contains('-') { units::timestamp_ms(text) } else { None }
 }
 
 type PortAndRest = (Option<String>, Option<Vec<u8>>);

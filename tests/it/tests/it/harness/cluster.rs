@@ -132,7 +132,8 @@ impl Cluster {
         ended.expect("the transaction ends");
     }
 
-    fn consumer(&self, isolation: &str, group: &str) -> BaseConsumer {
+    /// A consumer of nothing yet.
+    pub fn consumer(&self, isolation: &str, group: &str) -> BaseConsumer {
         let mut config = configuration(&self.address);
         config.set("group.id", group).set("isolation.level", isolation);
         config.set("enable.auto.commit", "false").set("enable.partition.eof", "true");
@@ -140,7 +141,8 @@ impl Cluster {
         config.create().expect("a consumer")
     }
 
-    fn partitions(&self, consumer: &BaseConsumer, topic: &str) -> Vec<i32> {
+    /// The numbers of a topic's partitions.
+    pub fn partitions(&self, consumer: &BaseConsumer, topic: &str) -> Vec<i32> {
         until("the topic's metadata", || {
             let metadata = consumer.fetch_metadata(Some(topic), ANSWER).ok()?;
             let found = metadata.topics().first()?;
@@ -185,6 +187,12 @@ impl Cluster {
             match consumer.poll(DEADLINE) {
                 Some(Ok(message)) => records.push(record_of(&message)),
                 Some(Err(KafkaError::PartitionEOF(partition))) => open.retain(|other| *other != partition),
+                // A broker that answers late is not gone, and one that is gone comes back: the client tries again.
+                Some(Err(KafkaError::MessageConsumption(
+                    RDKafkaErrorCode::AllBrokersDown
+                    | RDKafkaErrorCode::BrokerTransportFailure
+                    | RDKafkaErrorCode::OperationTimedOut,
+                ))) => {}
                 Some(Err(error)) => panic!("reading {topic}: {error}"),
                 None => panic!("reading {topic}: no record and no end"),
             }
@@ -222,7 +230,8 @@ impl Cluster {
     }
 }
 
-fn record_of(message: &impl Message) -> Record {
+/// A record as it was read.
+pub fn record_of(message: &impl Message) -> Record {
     let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
     Record {
         partition: message.partition(),

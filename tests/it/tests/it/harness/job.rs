@@ -172,7 +172,7 @@ brokers = \"{}\"
     }
 
     /// All lines of the files of a files sink, in the order of the files' names.
-    fn lines(&self, sink: &str) -> Vec<serde_json::Value> {
+    pub fn lines(&self, sink: &str) -> Vec<serde_json::Value> {
         let mut lines = Vec::new();
         for file in published(&self.path(sink)) {
             let text = std::fs::read_to_string(&file).expect("a published file");

@@ -1,0 +1,78 @@
+//! The pipeline of the model checks: counts and windows of one topic, and its join with another.
+
+use super::cluster::Cluster;
+use super::job::{Job, PARTITIONS};
+use super::keyed_load::{Amount, KeyedLoad};
+use super::keyed_model::{Findings, KeyedModel, ROLES, WINDOW_MS, WITHIN_MS};
+use super::watcher::Watcher;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The pipeline with its load, its model, and the reader that compares them.
+pub struct KeyedJob {
+    /// The pipeline.
+    pub job: Job,
+    /// What should come out, and what did.
+    pub model: Arc<Mutex<KeyedModel>>,
+    watcher: Option<Watcher>,
+    load: Option<KeyedLoad>,
+}
+
+impl KeyedJob {
+    /// Makes the topics, and starts load and reader.
+    pub fn start(cluster: &Cluster, stem: &str, burst: u64, poison_every: u64) -> KeyedJob {
+        let mut job = Job::on(cluster, stem);
+        for source in ["left", "right"] {
+            let topic = job.create_topic(source);
+            job.add_kafka_source(source, &topic);
+            job.add("watermarks = \"monotonous\"");
+        }
+        let topics = ROLES.map(|(role, name)| (role, job.create_topic(name)));
+        let dead = "on_error = { dead_letter = \"dead\" }";
+        job.add_operator("count", "left", "count_by_key", "");
+        job.add_operator(
+            "sums",
+            "left",
+            "tumbling_sum",
+            &format!("config = {{ window_ms = {WINDOW_MS} }}\n{dead}"),
+        );
+        let join = super::guests::guest("join");
+        job.add(&format!(
+            "[operator.join]\ninput = {{ left = \"left\", right = \"right\" }}\ncomponent = \"{join}\"\nconfig = {{ within_ms = {WITHIN_MS} }}\n{dead}"
+        ));
+        for (input, sink) in [("count", "counts"), ("sums.sums", "sums"), ("sums.late", "late"), ("join", "pairs")] {
+            let topic = job.topic(sink);
+            job.add_kafka_sink(&format!("{sink}_out"), input, &topic);
+        }
+        job.add(&format!("[sink.dead]\nkind = \"kafka\"\ntopic = \"{}\"", job.topic("dead")));
+        let model = Arc::new(Mutex::new(KeyedModel::default()));
+        let amount = Amount { partitions: PARTITIONS, burst, poison_every };
+        let inputs = ["left", "right"].map(|source| job.topic(source));
+        let load = Some(KeyedLoad::start(cluster, inputs, amount, model.clone()));
+        let watcher = Some(Watcher::start(cluster, &topics, model.clone()));
+        KeyedJob { job, model, watcher, load }
+    }
+
+    /// What is wrong up to now.
+    pub fn findings(&self) -> Findings {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner).findings().clone()
+    }
+
+    /// Nothing is wrong up to now.
+    #[track_caller]
+    pub fn is_right_so_far(&self, when: &str) {
+        let findings = self.findings();
+        assert!(findings.is_clean(), "{when}: {findings:#?}");
+    }
+
+    /// Nothing more is written.
+    pub fn stop_load(&mut self) {
+        self.load.take().into_iter().for_each(KeyedLoad::stop);
+    }
+
+    /// Compares everything, when the pipeline was drained to its end.
+    pub fn end(&mut self) -> Findings {
+        self.stop_load();
+        self.watcher.take().into_iter().for_each(Watcher::finish);
+        self.model.lock().unwrap_or_else(PoisonError::into_inner).end()
+    }
+}
