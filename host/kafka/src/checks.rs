@@ -3,6 +3,7 @@
 use crate::admin::{QUESTION_TIMEOUT, Resource, TopicFacts};
 use crate::client_error::ErrorCode;
 use crate::cluster::KafkaCluster;
+use weir_protocol::connector::{ConnectorError, ErrorKind};
 use weir_protocol::plan::Guarantee;
 
 /// `TxnOffsetCommit` 3 (Kafka 2.5) carries the group's generation; the same brokers know stable offset reads.
@@ -91,7 +92,7 @@ impl KafkaCluster {
                 facts.members, facts.state, self.options.name
             ))),
             Ok(_) => {}
-            Err(failed) => findings.push(error(failed.message)),
+            Err(failed) => findings.push(unanswered(failed)),
         }
     }
 
@@ -99,7 +100,7 @@ impl KafkaCluster {
         let found = match self.shared.admin.topics(&[topic], QUESTION_TIMEOUT) {
             Ok((mut found, _)) => found.remove(topic),
             Err(failed) => {
-                findings.push(error(failed.of(&format!("topic {topic}")).message));
+                findings.push(unanswered(failed.of(&format!("topic {topic}"))));
                 return None;
             }
         };
@@ -134,6 +135,14 @@ impl KafkaCluster {
                 ),
             });
         }
+    }
+}
+
+/// A broker that does not answer now says nothing about the pipeline; the start itself waits for it.
+fn unanswered(failed: ConnectorError) -> Finding {
+    match failed.kind {
+        ErrorKind::Transient => Finding { level: Level::Warning, message: failed.message },
+        ErrorKind::Fenced | ErrorKind::Permanent | ErrorKind::Refused => error(failed.message),
     }
 }
 

@@ -330,16 +330,21 @@ pub struct OpenState<'a> {
     pub migrate: &'a [MigrateState],
     /// How keys are divided.
     pub groups: KeyGroups,
+    /// How they were divided when the parts to restore were written. Another division is copied entry by entry.
+    pub restored_groups: KeyGroups,
     /// What this subtask owns.
     pub ordinals: Range<u32>,
     /// A directory that does not exist yet, for the live database.
     pub live: &'a Path,
-    /// The parts of the decided checkpoint that overlap `ordinals`, each with its absolute directory. Empty: no state.
+    /// The parts of the decided checkpoint that overlap `ordinals` (all parts, where the division is another), each with
+    /// its absolute directory. Empty: no state.
     pub restore: &'a [(PathBuf, StatePart)],
     /// `state_page_bytes_max` of the operator.
     pub page_bytes_max: usize,
     /// `state_writes` of the operator: bytes that one call may write.
     pub writes_bytes_max: usize,
+    /// `state_reads` of the operator: bytes that one `get-many` may answer.
+    pub reads_bytes_max: usize,
 }
 
 /// A state whose version was raised.

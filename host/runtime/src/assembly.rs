@@ -120,13 +120,8 @@ impl Builder<'_> {
             // Writers are numbered over all stages: a sink may be written by several.
             sinks.push((*sink, SinkTask::new(self.connected.sinks[*sink].writer(number)?)));
         }
-        let parts = ChainParts {
-            subtask: wired.subtask,
-            sources,
-            operators,
-            sinks,
-            exchanges: wired.exchanges,
-        };
+        let parts =
+            ChainParts { subtask: wired.subtask, sources, operators, sinks, exchanges: wired.exchanges };
         let chain = Chain::new(plan.clone(), parts, self.run.meters.clone(), self.recovered.now_ms);
         Ok(Task { chain, inbox: wired.inbox })
     }
@@ -203,10 +198,10 @@ impl Builder<'_> {
         ordinals: Range<u32>,
     ) -> Result<SharedState, ConnectorError> {
         let (plan, spec) = (&self.run.plan, &self.run.plan.spec.operators[index]);
+        let divided_anew = keyed.states.groups != keyed.groups;
         let overlaps = |part: &&StatePart| {
-            part.operator == spec.name
-                && part.ordinal_start < ordinals.end
-                && ordinals.start < part.ordinal_end
+            let meets = part.ordinal_start < ordinals.end && ordinals.start < part.ordinal_end;
+            part.operator == spec.name && (divided_anew || meets)
         };
         let restore: Vec<(PathBuf, StatePart)> = keyed
             .checkpoint
@@ -219,9 +214,13 @@ impl Builder<'_> {
         let live = self.live.directory.join(format!("{}-{subtask}", spec.name));
         let changes = &keyed.changes[index];
         for name in changes.needless.iter().filter(|_| subtask == 0) {
-            tracing::warn!(operator = spec.name, "drop_state names {name:?}, which neither the checkpoint nor the component has");
+            tracing::warn!(
+                operator = spec.name,
+                "drop_state names {name:?}, which neither the checkpoint nor the component has"
+            );
         }
-        let mut migrator = if changes.migrate.is_empty() { None } else { self.run.operators[index].migrator()? };
+        let mut migrator =
+            if changes.migrate.is_empty() { None } else { self.run.operators[index].migrator()? };
         let open = OpenState {
             operator: &spec.name,
             subtask,
@@ -230,11 +229,13 @@ impl Builder<'_> {
             drop_timers: &changes.drop_timers,
             migrate: &changes.migrate,
             groups: keyed.groups,
+            restored_groups: keyed.states.groups,
             ordinals,
             live: &live,
             restore: &restore,
             page_bytes_max: spec.limits.state_page_bytes_max,
             writes_bytes_max: spec.limits.state_writes_bytes,
+            reads_bytes_max: spec.limits.state_reads_bytes,
         };
         let before = self.run.clock.monotonic();
         let migrator = migrator.as_mut().map(|migrator| migrator.as_mut() as &mut dyn Migrator);

@@ -245,7 +245,9 @@ impl Chain {
             match *consumer {
                 Downstream::Sink(_) => {}
                 Downstream::Exchange(exchange) => {
-                    if let Some((_, sender)) = self.parts.exchanges.iter().find(|(index, _)| *index == exchange) {
+                    if let Some((_, sender)) =
+                        self.parts.exchanges.iter().find(|(index, _)| *index == exchange)
+                    {
                         sender.broadcast(&Element::Watermark(watermark));
                     }
                 }
@@ -264,7 +266,7 @@ impl Chain {
     /// neither: only then may rows follow.
     pub fn turn(&mut self, backpressure: Backpressure<'_>) -> Result<bool, ConnectorError> {
         let plan = self.plan.clone();
-        if let Some(firing) = self.rounds.next() {
+        if let Some(firing) = self.rounds.next_step() {
             match firing {
                 Firing::PassOn { operator, watermark } => {
                     for consumers in &plan.from_operator[operator] {
@@ -285,25 +287,18 @@ impl Chain {
             }
             return Ok(true);
         }
-        self.processing_time(&plan, backpressure)
+        self.fire_due(&plan, backpressure)
     }
 
-    /// One round of timers that go by processing time.
-    fn processing_time(
-        &mut self,
-        plan: &Plan,
-        backpressure: Backpressure<'_>,
-    ) -> Result<bool, ConnectorError> {
+    /// One round of timers that are due although no watermark has moved.
+    fn fire_due(&mut self, plan: &Plan, backpressure: Backpressure<'_>) -> Result<bool, ConnectorError> {
         for index in 0..self.parts.operators.len() {
             let (operator, task, _) = &mut self.parts.operators[index];
             let operator = *operator;
-            let moment = Moment {
-                port: 0,
-                now_ms: self.now_ms,
-                watermark_ms: self.merges[operator].current_ms(),
-            };
+            let moment =
+                Moment { port: 0, now_ms: self.now_ms, watermark_ms: self.merges[operator].current_ms() };
             let shape = &plan.shapes[operator];
-            if let Some(handled) = self.rounds.fire_processing_time(task, shape, moment)? {
+            if let Some(handled) = self.rounds.fire_due(task, shape, moment)? {
                 self.pass_on(plan, operator, handled, backpressure)?;
                 return Ok(true);
             }

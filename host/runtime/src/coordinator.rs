@@ -1,12 +1,16 @@
 //! Pumps the checkpoint rule: turns reports into its events, and carries out its actions in order.
 
+mod discovery;
+mod state_parts;
+
+use self::state_parts::StateSnapshot;
 use crate::chain::Snapshot;
 use crate::checkpoint_store::CheckpointStore;
 use crate::clock::Clock;
 use crate::connect::Connected;
 use crate::keyed_start;
 use crate::meters::{LastCheckpoint, Meters};
-use crate::persist::{FrozenPart, Job, Persisted};
+use crate::persist::Job;
 use crate::placement::Placement;
 use crate::recovery::{Recovered, decision_offsets, handles_of, manifest_of};
 use crate::subtask::{Command, Report};
@@ -15,9 +19,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use weir_protocol::checkpoint::{Action, Cycle, CycleOptions, Event, doubt};
 use weir_protocol::align::Barrier;
-use weir_protocol::connector::{ConnectorError, ErrorKind, StartPolicy};
+use weir_protocol::checkpoint::{Action, Cycle, CycleOptions, Event, doubt};
+use weir_protocol::connector::ConnectorError;
 use weir_protocol::decision::{Decision, DecisionRecord, Owner};
 use weir_protocol::epoch::{CheckpointId, Epoch, Incarnation};
 use weir_protocol::kill_point::reached;
@@ -25,7 +29,6 @@ use weir_protocol::manifest::{KeyedStates, Manifest, ManifestHash, PreparedHandl
 use weir_protocol::plan::Plan;
 use weir_protocol::position::{Partition, Positions};
 use weir_protocol::state::StatePart;
-use weir_protocol::verdict::named;
 
 /// How often the decision is read again, to notice that somebody else writes to our group.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
@@ -77,20 +80,6 @@ pub struct CoordinatorOptions {
     pub clock: Arc<dyn Clock>,
     /// Counters.
     pub meters: Arc<Meters>,
-}
-
-/// The state of the checkpoint that is being made.
-#[derive(Default)]
-struct StateSnapshot {
-    /// Jobs under way.
-    outstanding: usize,
-    /// Parts that are on disk.
-    parts: Vec<StatePart>,
-    /// Parts that could not be put there.
-    failed: Vec<FrozenPart>,
-    failure: Option<String>,
-    /// The rule has asked for the manifest.
-    wanted: Option<Epoch>,
 }
 
 /// The coordinator of one incarnation.
@@ -171,11 +160,16 @@ impl<'a> Coordinator<'a> {
     pub fn open(&mut self) -> Result<(), ConnectorError> {
         if let Some(keyed) = &self.options.recovered.keyed
             && let Some(checkpoint) = &keyed.checkpoint
-            && !keyed.states.parts.is_empty()
         {
-            self.verifying = true;
-            let (backend, checkpoint) = (self.connected.states.clone(), checkpoint.clone());
-            self.give(Job::Verify { backend, checkpoint, parts: keyed.states.parts.clone() });
+            // Nothing depends on the state of an operator that was dropped.
+            let running = keyed_start::declared(&self.options.plan);
+            let used = keyed.states.parts.iter().filter(|part| running.contains_key(&part.operator));
+            let parts: Vec<StatePart> = used.cloned().collect();
+            if !parts.is_empty() {
+                self.verifying = true;
+                let (backend, checkpoint) = (self.connected.states.clone(), checkpoint.clone());
+                self.give(Job::Verify { backend, checkpoint, parts });
+            }
         }
         let epoch = self.cycle.running();
         self.begin(epoch)
@@ -265,36 +259,8 @@ impl<'a> Coordinator<'a> {
         }
     }
 
-    fn persist(&mut self, epoch: Epoch, part: FrozenPart) {
-        self.state.outstanding += 1;
-        let checkpoint = self.store.temporary(&self.id(epoch));
-        self.give(Job::Persist { epoch, part, checkpoint });
-    }
-
     fn id(&self, epoch: Epoch) -> CheckpointId {
         CheckpointId { epoch, incarnation: self.options.incarnation.clone() }
-    }
-
-    fn persisted(&mut self, epoch: Epoch, result: Persisted) -> Option<Event> {
-        self.state.outstanding -= 1;
-        match result {
-            Persisted::Done(part, new_bytes) => {
-                self.options.meters.state_bytes_written.add(new_bytes);
-                self.state.parts.push(part);
-            }
-            Persisted::Failed(part, error) => {
-                tracing::warn!(%epoch, operator = part.operator, "state cannot be stored: {error}");
-                if matches!(error.kind, ErrorKind::Permanent | ErrorKind::Refused) {
-                    return Some(Event::Failed(error));
-                }
-                self.state.failure.get_or_insert(error.message);
-                self.state.failed.push(part);
-            }
-        }
-        if self.state.outstanding > 0 {
-            return None;
-        }
-        self.state.wanted.take().map(|epoch| self.snapshot(epoch))
     }
 
     /// One event, and all that follows from it at once.
@@ -487,85 +453,6 @@ impl<'a> Coordinator<'a> {
         self.options.meters.decided(LastCheckpoint { epoch: epoch.0, took }, self.records_at_barrier);
         if std::mem::take(&mut self.pending_in_manifest) {
             self.hand_out_pending();
-        }
-        Ok(())
-    }
-
-    /// New partitions whose start is decided go to subtasks in turn.
-    fn hand_out_pending(&mut self) {
-        for (source, start) in std::mem::take(&mut self.pending) {
-            for (partition, position) in start {
-                let subtask = self.options.placement.subtask(source, &partition);
-                self.ended.remove(&subtask);
-                let start = Positions::from([(partition, position)]);
-                let _ = self.subtasks[subtask].send(Command::AddPartitions { source, start });
-            }
-        }
-    }
-
-    fn look_and_discover(&mut self) -> Result<(), ConnectorError> {
-        let now = self.options.clock.monotonic();
-        if self.cycle.in_checkpoint() || self.cycle.is_stopping() {
-            return Ok(());
-        }
-        if now - self.looked >= LOOK_INTERVAL {
-            self.looked = now;
-            self.look()?;
-        }
-        if !self.options.until_end
-            && now - self.discovered >= self.options.plan.spec.partition_discovery_interval
-        {
-            self.discovered = now;
-            self.discover()?;
-        }
-        Ok(())
-    }
-
-    /// Somebody else who writes to our group ends this incarnation; the next one judges what it finds.
-    fn look(&mut self) -> Result<(), ConnectorError> {
-        let all: Vec<Partition> = self.known.iter().flatten().cloned().collect();
-        let covered = self.connected.decisions.covered(&all);
-        let committed = match self.connected.decisions.look(&covered) {
-            Ok(committed) => committed,
-            Err(error) => {
-                tracing::debug!("the decision cannot be looked at: {error}");
-                return Ok(());
-            }
-        };
-        let Some(found) = named(&committed) else { return Ok(()) };
-        let foreign = found.owner != self.options.owner;
-        let overtaken =
-            found.id.epoch > self.parent.epoch && found.id.incarnation != self.options.incarnation;
-        if foreign || overtaken {
-            return Err(ConnectorError::fenced(format!(
-                "the consumer group carries checkpoint {} of another life: somebody has taken over",
-                found.id
-            )));
-        }
-        Ok(())
-    }
-
-    fn discover(&mut self) -> Result<(), ConnectorError> {
-        for (index, source) in self.connected.sources.iter_mut().enumerate() {
-            let now = match source.partitions() {
-                Ok(now) => now,
-                Err(error) => {
-                    tracing::debug!("partitions cannot be listed: {error}");
-                    continue;
-                }
-            };
-            let new: Vec<Partition> =
-                now.into_iter().filter(|found| !self.known[index].contains(found)).collect();
-            if new.is_empty() {
-                continue;
-            }
-            let start = source.resolve(&new, StartPolicy::Earliest)?;
-            tracing::info!(partitions = ?new.iter().map(ToString::to_string).collect::<Vec<_>>(), "new partitions");
-            self.known[index].extend(new);
-            self.pending.push((index, start));
-        }
-        if !self.pending.is_empty() && !self.pending_in_manifest {
-            self.step(Event::Force)?;
         }
         Ok(())
     }

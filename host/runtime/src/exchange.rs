@@ -16,6 +16,10 @@ use weir_protocol::watermark::Watermark;
 
 /// What travels between subtasks.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all of them are batches, and a box would be an allocation for each"
+)]
 pub enum Element {
     /// Rows.
     Batch(Batch),

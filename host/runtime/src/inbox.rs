@@ -22,6 +22,10 @@ struct Channel {
 
 /// What the subtask does next.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all of them are batches, and a box would be an allocation for each"
+)]
 pub enum Arrived {
     /// Rows of an exchange.
     Rows(usize, Batch),

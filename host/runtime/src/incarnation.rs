@@ -1,11 +1,11 @@
 //! One life of a pipeline: recovery, subtasks, coordination, and the end of all of them.
 
-use crate::at_most_once;
 use crate::assembly;
+use crate::at_most_once;
 use crate::coordinator::{Coordinator, CoordinatorOptions, Finished, StopRequests};
 use crate::meters::LastCheckpoint;
 use crate::persist::Job;
-use crate::recovery::{Recovered, Recovery};
+use crate::recovery::{Recovered, Recovery, Start};
 use crate::subtask::{Command, Report, Subtask};
 use crate::supervisor::Run;
 use crate::{checkpoint_store::CheckpointStore, connect::Connected};
@@ -60,7 +60,17 @@ pub fn run(run: &Run, incarnation: &Incarnation, store: &CheckpointStore) -> Res
         restart_finished: run.restart_finished,
         from_savepoint: run.from_savepoint.as_ref(),
     };
-    let recovered = recovery.run(&mut connected).map_err(undecided)?;
+    let recovered = match recovery.run(&mut connected).map_err(undecided)? {
+        Start::From(recovered) => *recovered,
+        Start::AlreadyFinished(checkpoint) => {
+            tracing::warn!(
+                %checkpoint,
+                "pipeline {} is finished: it was drained to the end of its input, so nothing was started; --restart-finished starts it again",
+                run.plan.spec.name
+            );
+            return Ok(Finished::Ended);
+        }
+    };
     let start = LastCheckpoint { epoch: recovered.start.epoch.0, took: Duration::ZERO };
     run.meters.decided(start, run.meters.records_in.get());
     let partitions: Vec<Partition> = recovered.positions.iter().flat_map(|p| p.keys().cloned()).collect();

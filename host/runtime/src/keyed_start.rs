@@ -23,12 +23,14 @@ pub struct KeyedStart {
     pub changes: Vec<StateChange>,
 }
 
-/// Judges what the decided checkpoint holds against the plan. `None` where nothing is keyed and nothing was.
+/// Judges what the decided checkpoint holds against the plan. `None` where nothing is keyed and nothing was. A start
+/// from a savepoint may divide the keys anew; the state is then copied, entry by entry.
 pub fn judge(
     plan: &Plan,
     partitions: &[KnownPartition],
     decided: Option<&Manifest>,
     checkpoint: Option<PathBuf>,
+    divide_anew: bool,
 ) -> Result<Option<KeyedStart>, ConnectorError> {
     let before = decided.and_then(|manifest| manifest.keyed.as_ref());
     if !plan.is_keyed() && before.is_none() {
@@ -42,6 +44,7 @@ pub fn judge(
     })?;
     let wanted = first_groups(plan, partitions)?;
     let groups = match before {
+        Some(_) if divide_anew => wanted,
         Some(keyed) => fixed_groups(plan, keyed.groups, wanted)?,
         None => wanted,
     };
@@ -108,11 +111,11 @@ fn fixed_groups(plan: &Plan, fixed: KeyGroups, wanted: KeyGroups) -> Result<KeyG
         && asked != fixed.max_parallelism
     {
         return Err(ConnectorError::refused(format!(
-            "max_parallelism = {asked}, but the pipeline's state is divided into {} key groups, for its whole life: set max_parallelism = {}, or remove it",
+            "max_parallelism = {asked}, but the pipeline's state is divided into {} key groups: set max_parallelism = {}, or take a savepoint (weir savepoint create) and start from it (weir run --from-savepoint), which divides it anew",
             fixed.max_parallelism, fixed.max_parallelism
         )));
     }
-    let way_out = "take a savepoint and start a pipeline of another name from it (weir run --from-savepoint)";
+    let way_out = "take a savepoint (weir savepoint create) and start from it (weir run --from-savepoint)";
     match (fixed.order, wanted.order) {
         (GroupOrder::Plain, GroupOrder::Plain) => Ok(fixed),
         (GroupOrder::CoPartitioned { partitions: was }, GroupOrder::CoPartitioned { partitions: is }) => {

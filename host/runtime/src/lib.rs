@@ -20,8 +20,8 @@
 //!
 //! There is no native library here, and no name of a connector.
 
-pub mod at_most_once;
 pub mod assembly;
+pub mod at_most_once;
 pub mod chain;
 pub mod checkpoint_store;
 pub mod clock;

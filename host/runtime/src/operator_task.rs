@@ -191,9 +191,8 @@ impl OperatorTask {
         }
         let rest = input.gather(&others);
         Ok(self.attempt(&rest, moment, time)?.map(|(parts, failed)| {
-            let parts = parts.into_iter().map(|(part, output)| {
-                (Some(part.unwrap_or_else(|| rest.clone())), output)
-            });
+            let parts =
+                parts.into_iter().map(|(part, output)| (Some(part.unwrap_or_else(|| rest.clone())), output));
             let parts = parts.collect();
             at_fault.extend(failed.into_iter().map(|f| FailedRow { row: others[f.row], ..f }));
             at_fault.sort_by_key(|failed| failed.row);
@@ -318,8 +317,21 @@ impl OperatorTask {
             match self.called(before, result)? {
                 Ok(output) => {
                     let (output, failed) = self.refused_rows(&fired, output);
+                    let too_large = failed.iter().any(|failed| failed.kind == FailureKind::TooLarge);
                     if let Some(keyed) = &mut self.keyed {
-                        keyed.commit()?;
+                        if too_large {
+                            keyed.discard()?;
+                        } else {
+                            keyed.commit()?;
+                        }
+                    }
+                    // What no sink can take must leave no trace in the state: the timer at fault has to stand alone.
+                    if too_large && fired.rows > 1 {
+                        rows_max = fired.rows / 2;
+                        continue;
+                    }
+                    if too_large && let Some(keyed) = &mut self.keyed {
+                        keyed.state().drop_due(&[0])?;
                     }
                     let rows = fired.rows;
                     self.refuse(&fired, &failed, &mut handled)?;

@@ -63,11 +63,13 @@ impl Job {
     /// Does it. The answer goes to the coordinator.
     pub fn run(self) -> Report {
         match self {
-            Job::Persist { epoch, part, checkpoint } => Report::Persisted { epoch, result: persist(part, checkpoint) },
+            Job::Persist { epoch, part, checkpoint } => {
+                Report::Persisted { epoch, result: persist(part, checkpoint) }
+            }
             Job::Verify { backend, checkpoint, parts } => {
-                let mut damage = parts.iter().filter_map(|part| {
-                    backend.check_wholly(&checkpoint.join(part.directory()), part).err()
-                });
+                let mut damage = parts
+                    .iter()
+                    .filter_map(|part| backend.check_wholly(&checkpoint.join(part.directory()), part).err());
                 Report::Verified(damage.next())
             }
         }

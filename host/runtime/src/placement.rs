@@ -30,8 +30,7 @@ impl Placement {
             (first_tasks[stage], plan.stages[stage].parallelism)
         };
         let tasks = (0..plan.spec.sources.len()).map(of).collect();
-        let groups =
-            groups.filter(|groups| matches!(groups.order, GroupOrder::CoPartitioned { .. }));
+        let groups = groups.filter(|groups| matches!(groups.order, GroupOrder::CoPartitioned { .. }));
         Placement { tasks, groups }
     }
 

@@ -76,6 +76,15 @@ pub struct Recovered {
     pub started_from: Option<CheckpointId>,
 }
 
+/// What recovery has come to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Start {
+    /// The pipeline goes on.
+    From(Box<Recovered>),
+    /// This checkpoint was drained to the end of the input, and all of it is published.
+    AlreadyFinished(CheckpointId),
+}
+
 /// Where to go on, before it is decided.
 struct Restored {
     /// What is decided.
@@ -91,26 +100,45 @@ struct Restored {
 }
 
 impl Recovery<'_> {
-    /// Recovers. When this returns, the start of this incarnation is decided and no earlier one can decide anything.
-    pub fn run(&self, connected: &mut Connected) -> Result<Recovered, ConnectorError> {
+    /// Recovers. When this returns, the start of this incarnation is decided, or the pipeline was finished before, and no
+    /// earlier incarnation can decide anything.
+    pub fn run(&self, connected: &mut Connected) -> Result<Start, ConnectorError> {
         let partitions = self.partitions(connected)?;
         let covered = covered(connected.decisions.as_ref(), &partitions);
         let committed = connected.decisions.look(&covered)?;
         let judged = self.judge(&self.facts(connected, &partitions, committed)?)?;
-        self.keyed_start(connected, &partitions, &judged)?;
+        if self.finished(&judged).is_none() {
+            self.keyed_start(connected, &partitions, &judged)?;
+        }
         reached("recovery_before_fence");
         connected.decisions.fence()?;
         reached("recovery_after_fence");
         let committed = connected.decisions.read(&covered)?;
         let judged = self.judge(&self.facts(connected, &partitions, committed)?)?;
         reached("recovery_after_read");
+        if let Some(id) = self.finished(&judged) {
+            // Whoever finished it may have died before its last output was published.
+            let restored = self.restore(connected, judged)?;
+            self.recover_sinks(connected, &restored)?;
+            return Ok(Start::AlreadyFinished(id));
+        }
         let keyed = self.keyed_start(connected, &partitions, &judged)?;
         let restored = Restored { keyed, ..self.restore(connected, judged)? };
         self.recover_sinks(connected, &restored)?;
         reached("recovery_after_sinks");
         let recovered = self.decide_start(connected, restored, &covered)?;
         reached("recovery_after_start_decided");
-        Ok(recovered)
+        Ok(Start::From(Box::new(recovered)))
+    }
+
+    /// The decided checkpoint, where it was drained to the end of the input and is not to be started again.
+    fn finished(&self, judged: &Judged<'_>) -> Option<CheckpointId> {
+        match judged {
+            Judged::Decision(Verdict::Restore { manifest, .. }) if !self.restart_finished => {
+                manifest.finished.then(|| manifest.id.clone())
+            }
+            _ => None,
+        }
     }
 
     fn judge(&self, facts: &Facts) -> Result<Judged<'_>, ConnectorError> {
@@ -147,15 +175,20 @@ impl Recovery<'_> {
             Judged::Decision(Verdict::Restore { manifest, .. }) => {
                 (&**manifest, self.store.path(&manifest.id))
             }
-            Judged::Decision(_) => return keyed_start::judge(self.plan, partitions, None, None),
+            Judged::Decision(_) => return keyed_start::judge(self.plan, partitions, None, None, false),
         };
         if manifest.finished && !self.restart_finished {
             return Err(ConnectorError::refused(format!(
-                "pipeline {} is finished: checkpoint {} was drained to the end of its input, all windows are closed; to start it again all the same, run with --restart-finished",
+                "the savepoint of pipeline {} is of a finished one: checkpoint {} was drained to the end of its input, all windows are closed; to start from it all the same, run with --restart-finished",
                 manifest.pipeline, manifest.id
             )));
         }
-        let start = keyed_start::judge(self.plan, partitions, Some(manifest), Some(checkpoint.clone()))?;
+        // The decision of a start from a savepoint holds the savepoint's state as it was, so a crash behind it still
+        // divides anew.
+        let only_started = manifest.started_from.is_some() && manifest.started_from == manifest.parent;
+        let divide_anew = matches!(judged, Judged::Savepoint { .. }) || only_started;
+        let start =
+            keyed_start::judge(self.plan, partitions, Some(manifest), Some(checkpoint.clone()), divide_anew)?;
         for part in start.iter().flat_map(|start| &start.states.parts) {
             connected.states.check_quickly(&checkpoint.join(part.directory()), part).map_err(|damage| {
                 ConnectorError::refused(format!(

@@ -489,3 +489,6 @@ fn unwritable(path: &Path, error: &io::Error) -> ConnectorError {
     let hint = if error.kind() == io::ErrorKind::StorageFull { "; free some space" } else { "" };
     ConnectorError::transient(format!("{}: cannot be written: {error}{hint}", path.display()))
 }
+
+#[cfg(test)]
+mod tests;

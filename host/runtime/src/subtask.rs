@@ -253,7 +253,8 @@ impl Subtask {
     /// Nothing to read: waits for a command, for another subtask's rows, or for a timer.
     fn wait(&mut self) -> Result<(), Stop> {
         let due = self.chain.next_processing_time()?;
-        let timeout = due.map_or(IDLE_WAIT, |ms| Duration::from_millis(ms.max(0).unsigned_abs())).min(IDLE_WAIT);
+        let timeout =
+            due.map_or(IDLE_WAIT, |ms| Duration::from_millis(ms.max(0).unsigned_abs())).min(IDLE_WAIT);
         if self.inbox.has_no_channels() {
             let mut select = crossbeam_channel::Select::new();
             select.recv(&self.commands);

@@ -41,7 +41,7 @@ struct Pending {
 pub struct TimerRounds {
     pending: VecDeque<Pending>,
     /// Per operator of this subtask.
-    progress: Vec<(usize, Progress)>,
+    progress: Vec<((usize, TimerClock), Progress)>,
 }
 
 /// How often all that was due had fired, and more was due again at the same time: timers that timers have set.
@@ -54,7 +54,10 @@ struct Progress {
 impl TimerRounds {
     /// For the operators of one subtask.
     pub fn new(operators: impl Iterator<Item = usize>) -> TimerRounds {
-        let progress = operators.map(|operator| (operator, Progress::default())).collect();
+        let clocks = [TimerClock::EventTime, TimerClock::ProcessingTime];
+        let progress = operators
+            .flat_map(|operator| clocks.map(|clock| ((operator, clock), Progress::default())))
+            .collect();
         TimerRounds { pending: VecDeque::new(), progress }
     }
 
@@ -65,7 +68,7 @@ impl TimerRounds {
     }
 
     /// What is next; none where rows may follow.
-    pub fn next(&mut self) -> Option<Firing> {
+    pub fn next_step(&mut self) -> Option<Firing> {
         let pending = self.pending.front()?;
         let (operator, watermark) = (pending.operator, pending.watermark);
         if let (Watermark::At(until_ms), false) = (watermark, pending.fired) {
@@ -92,13 +95,17 @@ impl TimerRounds {
         Ok(handled)
     }
 
-    /// One round of an operator's processing-time timers; none when none is due.
-    pub fn fire_processing_time(
+    /// One round of an operator's timers that are due without its watermark having moved: by processing time, or set
+    /// at a time that the watermark had reached already. None when there is none.
+    pub fn fire_due(
         &mut self,
         task: &mut OperatorTask,
         shape: &OperatorShape,
         moment: Moment,
     ) -> Result<Option<Handled>, ConnectorError> {
+        if let Some(handled) = self.round(task, shape, TimerClock::EventTime, moment.watermark_ms, moment)? {
+            return Ok(Some(handled));
+        }
         self.round(task, shape, TimerClock::ProcessingTime, moment.now_ms, moment)
     }
 
@@ -120,7 +127,7 @@ impl TimerRounds {
         let limits = &task.spec().limits;
         // A round that is not full, and that no other declaration has cut short, has fired all that was due.
         let all_fired = fired < limits.batch_rows_max && end == until_ms;
-        let found = self.progress.iter_mut().find(|(index, _)| task.index() == *index);
+        let found = self.progress.iter_mut().find(|(of, _)| *of == (task.index(), clock));
         if let Some((_, progress)) = found {
             if progress.until_ms != until_ms {
                 *progress = Progress { until_ms, again: 0 };

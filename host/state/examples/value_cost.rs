@@ -172,11 +172,13 @@ fn measure(memory: StateMemory, keys: u64, records: usize) {
         drop_timers: &[],
         migrate: &[],
         groups,
+        restored_groups: groups,
         ordinals: 0..groups.max_parallelism,
         live: &live,
         restore: &[],
         page_bytes_max: 1 << 20,
         writes_bytes_max: 64 << 20,
+        reads_bytes_max: 64 << 20,
     };
     let (mut state, _) = backend.open(&open, None).expect("opens");
     let mut stream = Stream::new(keys);

@@ -103,6 +103,16 @@ pub(crate) fn misuse(function: &str, what: String) -> StateError {
     StateError::Misuse(format!("{function}: {what}"))
 }
 
+/// The limit of one answer, so that a guest that asks for the same large value again and again gets a message instead of
+/// the host's memory.
+pub(crate) fn check_answer(function: &str, bytes: usize, bytes_max: usize) -> Result<(), StateError> {
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    let what = format!("the answer is longer than {bytes_max} bytes (limits.state_reads); ask for less at a time");
+    Err(misuse(function, what))
+}
+
 fn check_null_lengths(function: &str, name: &str, column: ColumnRef<'_>) -> Result<(), StateError> {
     let ColumnRef { offsets, nulls, .. } = column;
     let wrong = (0..nulls.len())

@@ -60,7 +60,8 @@ impl StateBackend for RocksBackend {
         // Positions of different subtasks may be equal, those of one key may not: the highest is behind all of them.
         let next = open.restore.iter().map(|(_, part)| part.next_list_position).max().unwrap_or(0);
         let memory = self.budget.share();
-        let state = RocksState::new(database, open.groups, stores, next, open.writes_bytes_max, memory);
+        let limits = (open.writes_bytes_max, open.reads_bytes_max);
+        let state = RocksState::new(database, open.groups, stores, next, limits, memory);
         Ok((Box::new(state), restored))
     }
 

@@ -93,7 +93,7 @@ impl PartReader {
     ) -> Result<(), ConnectorError> {
         let prefix = only.map_or_else(Vec::new, |(key, groups)| prefix_of(state.kind, key, groups));
         let exact = only.is_some() && state.kind == StateKind::Value;
-        self.walk(&FamilyName::of_state(state).text(), &prefix, &mut |stored_key, stored| {
+        self.walk(&FamilyName::of_state(state).text(), &prefix, |stored_key, stored| {
             if exact && stored_key != prefix {
                 return Ok(false);
             }
@@ -112,7 +112,7 @@ impl PartReader {
         timer: &TimerDeclaration,
         visit: &mut dyn FnMut(StoredTimer<'_>) -> bool,
     ) -> Result<(), ConnectorError> {
-        self.walk(&FamilyName::of_timer(timer).text(), &[], &mut |stored_key, _| {
+        self.walk(&FamilyName::of_timer(timer).text(), &[], |stored_key, _| {
             let timer = TimerKey::from_stored(stored_key)?;
             Ok(visit(StoredTimer { key: timer.key(), time_ms: timer.time_ms() }))
         })
@@ -123,7 +123,7 @@ impl PartReader {
         &self,
         family: &str,
         prefix: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, String>,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<bool, String>,
     ) -> Result<(), ConnectorError> {
         let Some(handle) = self.db.cf_handle(family) else { return Ok(()) };
         let place = &self.scratch.0;

@@ -78,7 +78,12 @@ pub(crate) fn split_map_key(stored: &[u8]) -> Result<StoredKey<'_>, String> {
 /// The ordinal of a timer's key, computed anew.
 pub(crate) fn ordinal_of_timer(stored: &[u8], groups: &KeyGroups) -> Result<u32, String> {
     let timer = TimerKey::from_stored(stored)?;
-    Ok(groups.ordinal(murmur2(timer.key().unwrap_or_default())))
+    Ok(ordinal_of(timer.key(), groups))
+}
+
+/// The ordinal of a record key, hashed anew.
+pub(crate) fn ordinal_of(key: Option<&[u8]>, groups: &KeyGroups) -> u32 {
+    groups.ordinal(murmur2(key.unwrap_or_default()))
 }
 
 fn damaged(stored: &[u8], expected: &str) -> String {

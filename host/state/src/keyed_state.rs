@@ -70,6 +70,7 @@ pub(crate) struct RocksState {
     pub(crate) stores: Stores,
     pub(crate) next_list_position: u64,
     pub(crate) writes_bytes_max: usize,
+    pub(crate) reads_bytes_max: usize,
     pub(crate) memory: MemoryShare,
     call: Call,
     gate: Arc<FreezeGate>,
@@ -87,7 +88,7 @@ impl RocksState {
         groups: KeyGroups,
         stores: Stores,
         next_list_position: u64,
-        writes_bytes_max: usize,
+        (writes_bytes_max, reads_bytes_max): (usize, usize),
         memory: MemoryShare,
     ) -> RocksState {
         RocksState {
@@ -96,6 +97,7 @@ impl RocksState {
             stores,
             next_list_position,
             writes_bytes_max,
+            reads_bytes_max,
             memory,
             call: Call::default(),
             gate: Arc::new(FreezeGate::new()),
@@ -201,8 +203,9 @@ impl KeyedState for RocksState {
     }
 
     fn value_get_many(&mut self, state: &str, slots: &[u8]) -> Result<Column, StateError> {
+        let most = self.reads_bytes_max;
         self.ask(|stores, call, _| {
-            named(&mut stores.values, "value-state.get-many", state)?.get_many(call, slots)
+            named(&mut stores.values, "value-state.get-many", state)?.get_many(call, slots, most)
         })
     }
 
@@ -218,8 +221,9 @@ impl KeyedState for RocksState {
         slots: &[u8],
         subkeys: ColumnRef<'_>,
     ) -> Result<Column, StateError> {
+        let most = self.reads_bytes_max;
         self.ask(|stores, call, _| {
-            named(&mut stores.maps, "map-state.get-many", state)?.get_many(call, slots, subkeys)
+            named(&mut stores.maps, "map-state.get-many", state)?.get_many(call, slots, subkeys, most)
         })
     }
 

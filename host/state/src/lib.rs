@@ -5,7 +5,7 @@
 //! - [`backend`]: opens the state of an operator's subtask, out of a checkpoint or empty
 //! - `keyed_state` and `call`: who is asked for what, and the life of a call; `arguments` checks what a guest hands over
 //! - `store`: one file per kind of state, all with one life
-//! - `value`: value state behind its write-back cache, the hot path
+//! - `value`: value state behind its write-back cache, the hot path; `large_slice` and `prefetch` are its memory
 //! - `ordered`: map state, list state and timers as layers over the database
 //! - `snapshot` and `freeze_gate`: a frozen set on its way into a checkpoint, beside the stream
 //! - `sst` and `ordered_families`: how a frozen set gets into RocksDB

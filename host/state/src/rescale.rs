@@ -3,7 +3,7 @@
 use crate::column_family::FamilyName;
 use crate::database::Family;
 use crate::failure;
-use crate::key_layout::{ordinal_bytes, ordinal_of_timer};
+use crate::key_layout::{ordinal_bytes, ordinal_of, ordinal_of_timer, split_map_key, split_value_key};
 use crate::ordered_families::write_if_full;
 use crate::sst;
 use rocksdb::{DB, DBRawIterator, ReadOptions, WriteBatch};
@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::path::Path;
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::key_group::KeyGroups;
+use weir_protocol::state::StateKind;
 
 /// Behind every key that begins with an ordinal, which is below 32,768.
 const BEHIND_ALL: [u8; 2] = [0xff; 2];
@@ -112,6 +113,46 @@ fn copy_wanted(
         }
         Ok(())
     })?;
+    Ok(bytes)
+}
+
+/// Copies out of another database what lies in the range by another division of keys than it was written with. The
+/// entries come in another order than they have here, so they are written one by one.
+pub(crate) fn divide_anew(
+    source: &DB,
+    place: &Path,
+    family: &Family,
+    range: &Range<u32>,
+    groups: &KeyGroups,
+) -> Result<u64, ConnectorError> {
+    let Some(handle) = source.cf_handle(&family.name) else { return Ok(0) };
+    let mut entries = source.raw_iterator_cf_opt(handle, ReadOptions::default());
+    let (mut batch, mut bytes, is_timer) = (WriteBatch::default(), 0, is_timer(family));
+    let is_value = matches!(
+        FamilyName::parse(&family.name),
+        Some(FamilyName::State { kind: StateKind::Value, .. })
+    );
+    entries.seek_to_first();
+    while let Some((key, stored)) = entries.item() {
+        let ordinal = match (is_timer, is_value) {
+            (true, _) => ordinal_of_timer(key, groups),
+            (false, true) => split_value_key(key).map(|split| ordinal_of(split.key, groups)),
+            (false, false) => split_map_key(key).map(|split| ordinal_of(split.key, groups)),
+        };
+        let ordinal = ordinal.map_err(|what| family.damaged(what))?;
+        if range.contains(&ordinal) {
+            let mut moved = key.to_vec();
+            if !is_timer {
+                moved[..2].copy_from_slice(&ordinal_bytes(ordinal));
+            }
+            batch.put_cf(family.handle(), &moved, stored);
+            bytes += (key.len() + stored.len()) as u64;
+            write_if_full(family, &mut batch)?;
+        }
+        entries.next();
+    }
+    entries.status().map_err(|error| failure::of_rocksdb("reading a part of the checkpoint", place, &error))?;
+    family.database.write(batch)?;
     Ok(bytes)
 }
 

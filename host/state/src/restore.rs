@@ -8,7 +8,7 @@ use crate::column_family::FamilyName;
 use crate::database::{Database, Family, database_directory, scratch_directory};
 use crate::failure;
 use crate::migrate::migrate;
-use crate::rescale::{copy_range, overlap, trim};
+use crate::rescale::{copy_range, divide_anew, overlap, trim};
 use crate::tuning::Tuning;
 use rocksdb::{ColumnFamilyDescriptor, DB};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +32,9 @@ pub(crate) fn open_database(
         fs::create_dir_all(&directory).map_err(|error| failure::of_io("creating", &directory, &error))?;
     }
     let mut restored = Restored::default();
-    let (base, others) = choose_base(open.restore);
+    // Keys that are divided anew lie elsewhere: nothing of a part can be used as it is.
+    let divided_anew = open.restored_groups != open.groups;
+    let (base, others) = if divided_anew { (None, all_parts(open.restore)) } else { choose_base(open.restore) };
     let mut others: Vec<OtherPart<'_>> = (others.into_iter().enumerate())
         .map(|(number, (source, part))| OtherPart {
             source,
@@ -70,6 +72,10 @@ struct OtherPart<'a> {
 }
 
 type Part<'a> = (&'a Path, &'a StatePart);
+
+fn all_parts(parts: &[(PathBuf, StatePart)]) -> Vec<Part<'_>> {
+    parts.iter().map(|(path, part)| (path.as_path(), part)).collect()
+}
 
 /// The part with the most bytes, and the others.
 fn choose_base(parts: &[(PathBuf, StatePart)]) -> (Option<Part<'_>>, Vec<Part<'_>>) {
@@ -224,7 +230,11 @@ fn copy_part(
             .map_err(|error| failed(&error))?;
     for name in names.iter().filter(|name| !is_dropped(open, name)) {
         let family = Family { database: database.clone(), name: name.clone() };
-        restored.copied_bytes += copy_range(&source, &other.linked, &family, &range, &open.groups)?;
+        restored.copied_bytes += if open.restored_groups == open.groups {
+            copy_range(&source, &other.linked, &family, &range, &open.groups)?
+        } else {
+            divide_anew(&source, &other.linked, &family, &open.ordinals, &open.groups)?
+        };
     }
     drop(source);
     fs::remove_dir_all(&other.linked).map_err(|error| failure::of_io("removing", &other.linked, &error))

@@ -16,7 +16,7 @@ use weir_runtime::connect::Connected;
 use weir_runtime::coordinator::{Coordinator, CoordinatorOptions, Finished};
 use weir_runtime::meters::Meters;
 use weir_runtime::persist::Job;
-use weir_runtime::recovery::{Recovered, Recovery};
+use weir_runtime::recovery::{Recovered, Recovery, Start};
 use weir_runtime::subtask::{Progress, Report, Stop, Subtask};
 use weir_runtime::supervisor::Run;
 
@@ -100,7 +100,11 @@ fn begin(world: &mut World, number: u64, may_be_replaced: bool) -> Result<End, C
         restart_finished: false,
         from_savepoint: None,
     };
-    let recovered = recovery.run(&mut connected)?;
+    let recovered = match recovery.run(&mut connected)? {
+        Start::From(recovered) => *recovered,
+        // The last decision took effect, and nobody heard of it.
+        Start::AlreadyFinished(_) => return Ok(End::Finished),
+    };
     let (readers, counters) = (run.plan.spec.parallelism, run.plan.spec.operators[1].parallelism);
     world.outside.lock().note(format!(
         "life {number} starts at {} with {readers} readers, {counters:?} counters, {} tasks",

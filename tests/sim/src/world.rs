@@ -59,12 +59,6 @@ impl World {
         self.disk.path()
     }
 
-    fn is_finished(&self) -> bool {
-        let outside = self.outside.lock();
-        let last = outside.broker.decisions.last();
-        last.is_some_and(|last| last.checkpoint.as_ref().is_ok_and(|checkpoint| checkpoint.finished))
-    }
-
     fn run(&mut self) -> Ending {
         while self.lives < LIVES_MAX {
             if self.lives == LIVES_WITH_FAULTS {
@@ -72,8 +66,6 @@ impl World {
             }
             match life::live(self, true) {
                 End::Finished => return Ending::Finished,
-                // The last decision took effect, and nobody heard of it: the next start has nothing to do.
-                End::Stopped(_) if self.is_finished() => return Ending::Finished,
                 End::Stopped(why) => return Ending::Stopped(why),
                 End::Crashed => {}
             }

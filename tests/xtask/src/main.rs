@@ -10,6 +10,7 @@ mod kafka;
 mod prerequisites;
 mod run;
 mod sim;
+mod soak;
 mod step;
 mod stop;
 mod test;
@@ -37,6 +38,8 @@ enum Chore {
     Test(test::Options),
     /// Check seeds of the simulation; no broker is needed.
     Sim(sim::Options),
+    /// Run a pipeline with state under load and random faults; arguments go to the soak program.
+    Soak(soak::Options),
     /// Build for release and measure; arguments go to the bench program.
     Bench(bench::Options),
     /// Start, stop or show a real Apache Kafka.
@@ -53,6 +56,7 @@ fn perform(chore: Chore) -> Result<(), Stop> {
         Chore::Demo(options) => demo::run(&checkout, &options),
         Chore::Test(options) => test::run(&checkout, &options),
         Chore::Sim(options) => sim::run(&checkout, &options),
+        Chore::Soak(options) => soak::run(&checkout, &options),
         Chore::Bench(options) => bench::run(&checkout, &options),
         Chore::Kafka(options) => kafka::run(&checkout, &options),
         Chore::Guests(options) => guests::run(&checkout, &options),

@@ -160,6 +160,9 @@ impl Checker<'_> {
             if limits.state_page_bytes_max == 0 || limits.state_page_bytes_max > 1 << 30 {
                 self.problem(format!("{path}.limits.state_page_bytes_max"), "expected 1B to 1GiB");
             }
+            if limits.state_reads_bytes == 0 || limits.state_reads_bytes > 1 << 31 {
+                self.problem(format!("{path}.limits.state_reads"), "expected 1B to 2GiB");
+            }
             if limits.state_writes_bytes == 0 || limits.state_writes_bytes > 1 << 31 {
                 self.problem(format!("{path}.limits.state_writes"), "expected 1B to 2GiB");
             }

@@ -253,6 +253,8 @@ pub struct OperatorLimits {
     pub state_page_bytes_max: usize,
     /// Bytes of state and timers that one call may write.
     pub state_writes_bytes: usize,
+    /// Bytes of state that one `get-many` may answer.
+    pub state_reads_bytes: usize,
     /// How often, at one watermark or moment, timers may be due again after all that were due have fired; past it the
     /// pipeline stops.
     pub timer_rounds_max: u32,
@@ -275,6 +277,7 @@ impl Default for OperatorLimits {
             batch_bytes_max: 1 << 20,
             state_page_bytes_max: 1 << 20,
             state_writes_bytes: 64 << 20,
+            state_reads_bytes: 64 << 20,
             timer_rounds_max: 100_000,
             search: Duration::from_secs(60),
             log_line_bytes_max: 8 << 10,

@@ -274,6 +274,9 @@ fn limits_are_checked() {
     refused("operator.prefix.limits.state_page_bytes_max", "1B to", |spec| {
         spec.operators[0].limits.state_page_bytes_max = 0
     });
+    refused("operator.prefix.limits.state_reads", "1B to", |spec| {
+        spec.operators[0].limits.state_reads_bytes = 0
+    });
     refused("operator.prefix.limits.state_writes", "1B to", |spec| {
         spec.operators[0].limits.state_writes_bytes = 0
     });

@@ -1,5 +1,7 @@
 //! A keyed operator's task: what of a call takes effect, and what leaves no trace.
 
+#![expect(clippy::unwrap_used, reason = "the operator and the state that the tests bring are tests too")]
+
 mod state;
 
 use state::{Contents, CountState, Key, Shared};
@@ -174,7 +176,7 @@ impl Bench {
         rounds.advance(0, Watermark::At(until_ms));
         let mut all = Vec::new();
         loop {
-            match rounds.next() {
+            match rounds.next_step() {
                 Some(Firing::Fire { until_ms, .. }) => {
                     all.extend(rounds.fire(&mut self.task, &shape(), until_ms, MOMENT)?);
                 }

@@ -1,7 +1,7 @@
 //! A declared map state.
 
 use super::{Store, StoreError, failed};
-use crate::arguments::{check_column, check_no_nulls, check_optional_column, check_slots, entry};
+use crate::arguments::{check_answer, check_column, check_no_nulls, check_optional_column, check_slots, entry};
 use crate::call::Call;
 use crate::database::Family;
 use crate::key_layout::push_map_prefix;
@@ -11,6 +11,9 @@ use std::sync::Arc;
 use weir_protocol::batch::{Column, read_u32};
 use weir_protocol::key_group::KeyGroups;
 use weir_protocol::state::{ColumnRef, Page};
+
+/// Entries that are read at once; between two such reads the length of the answer is looked at.
+const READ_AT_ONCE: usize = 1024;
 
 /// Its layers over its column family.
 pub(crate) struct MapStore {
@@ -32,9 +35,19 @@ impl MapStore {
         call: &Call,
         slots: &[u8],
         subkeys: ColumnRef<'_>,
+        bytes_max: usize,
     ) -> Result<Column, StoreError> {
-        let keys = self.keys("map-state.get-many", call, slots, subkeys)?;
-        Ok(self.state.get_many(&keys).map_err(|line| failed(&self.family, line))?)
+        let function = "map-state.get-many";
+        let keys = self.keys(function, call, slots, subkeys)?;
+        let mut parts = keys.chunks(READ_AT_ONCE);
+        let read = |keys: &[Vec<u8>]| self.state.get_many(keys).map_err(|line| failed(&self.family, line));
+        let mut values = read(parts.next().unwrap_or_default())?;
+        for part in parts {
+            check_answer(function, values.data.len(), bytes_max)?;
+            values.append(&read(part)?);
+        }
+        check_answer(function, values.data.len(), bytes_max)?;
+        Ok(values)
     }
 
     /// `map-state.put-many`.

@@ -22,9 +22,14 @@ impl ValueStore {
     }
 
     /// `value-state.get-many`.
-    pub(crate) fn get_many(&mut self, call: &Call, slots: &[u8]) -> Result<Column, StoreError> {
+    pub(crate) fn get_many(
+        &mut self,
+        call: &Call,
+        slots: &[u8],
+        bytes_max: usize,
+    ) -> Result<Column, StoreError> {
         check_slots("value-state.get-many", slots, call.slots())?;
-        Ok(self.cache.get_many(call, slots, &self.family)?)
+        self.cache.get_many(call, slots, &self.family, bytes_max)
     }
 
     /// `value-state.put-many`.

@@ -7,10 +7,12 @@
 use super::entries::{ENTRY_BYTES, Entries};
 use super::epoch_log::{ChunkPool, EpochLog};
 use super::overlay::Overlay;
+use crate::arguments::check_answer;
 use crate::call::Call;
 use crate::database::Family;
 use crate::key_layout::push_value_key;
 use crate::ordered::ValueCodec;
+use crate::store::StoreError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use weir_protocol::batch::{Column, read_u32};
@@ -112,7 +114,9 @@ impl ValueCache {
         call: &Call,
         slots: &[u8],
         family: &Family,
-    ) -> Result<Column, ConnectorError> {
+        bytes_max: usize,
+    ) -> Result<Column, StoreError> {
+        let function = "value-state.get-many";
         let mut values = Column::default();
         values.reserve(slots.len() / 4, slots.len() * 2);
         let mut told = 0;
@@ -121,6 +125,7 @@ impl ValueCache {
             // While an entry is at hand its value is copied; behind the first that is missing that has to wait.
             if self.missing.is_empty() {
                 self.tell(some, &mut values, family)?;
+                check_answer(function, values.data.len(), bytes_max)?;
                 told += some.len();
             }
         }
@@ -130,6 +135,7 @@ impl ValueCache {
         for some in slots[told..].chunks(PREFETCHED * 4) {
             self.prefetch_entries(some);
             self.tell(some, &mut values, family)?;
+            check_answer(function, values.data.len(), bytes_max)?;
         }
         Ok(values)
     }

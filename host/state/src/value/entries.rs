@@ -135,7 +135,7 @@ impl Entries {
     /// Makes room for the entry that is next at the end. Only a chunk that is not yet full size is ever copied.
     fn make_room(&mut self, number: usize) {
         match self.chunks.last_mut() {
-            Some(chunk) if number % CHUNK_ENTRIES != 0 => {
+            Some(chunk) if !number.is_multiple_of(CHUNK_ENTRIES) => {
                 if number % CHUNK_ENTRIES == chunk.len() {
                     let mut larger = LargeSlice::<Entry>::new(chunk.len() * 2);
                     chunk

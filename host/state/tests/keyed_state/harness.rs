@@ -29,6 +29,11 @@ pub struct Harness {
     pub drop_timers: Vec<String>,
     pub migrate: Vec<MigrateState>,
     pub writes_bytes_max: usize,
+    pub reads_bytes_max: usize,
+    /// How keys are divided.
+    pub groups: KeyGroups,
+    /// How keys were divided when the parts were written, where that was otherwise.
+    pub restored_groups: Option<KeyGroups>,
 }
 
 pub fn state(name: &str, kind: StateKind, version: u32, ttl_seconds: u32) -> StateDeclaration {
@@ -64,6 +69,9 @@ impl Harness {
             drop_timers: Vec::new(),
             migrate: Vec::new(),
             writes_bytes_max: 8 << 20,
+            reads_bytes_max: 8 << 20,
+            groups: groups(),
+            restored_groups: None,
         }
     }
 
@@ -88,12 +96,14 @@ impl Harness {
             drop_states: &self.drop_states,
             drop_timers: &self.drop_timers,
             migrate: &self.migrate,
-            groups: groups(),
+            groups: self.groups,
+            restored_groups: self.restored_groups.unwrap_or(self.groups),
             ordinals,
             live: &live,
             restore,
             page_bytes_max: 200,
             writes_bytes_max: self.writes_bytes_max,
+            reads_bytes_max: self.reads_bytes_max,
         };
         self.backend.open(&open, migrator)
     }

@@ -81,3 +81,20 @@ fn usage_counts_hits_misses_and_what_is_not_frozen() {
     harness.checkpoint(&mut *state);
     assert_eq!(state.usage().dirty_entries, 0);
 }
+
+#[test]
+fn an_answer_that_is_too_long_is_misuse() {
+    let mut harness = Harness::new(one_of_each(0), 1 << 20);
+    harness.reads_bytes_max = 1000;
+    let mut state = harness.open(&[]);
+    put(&mut *state, "v", b"a", Some(&[1; 100]), 0);
+    let slots = two_keys(&mut *state);
+    let again: Vec<u8> = slots[..4].repeat(5000);
+    misuse(state.value_get_many("v", &again), "longer than 1000 bytes (limits.state_reads)");
+    let subkey = column([Some(&b"s"[..])].into_iter());
+    let large = column([Some(&[2; 100][..])].into_iter());
+    state.map_put_many("m", &slots[..4], (&subkey).into(), (&large).into()).unwrap();
+    let subkeys = column((0..5000).map(|_| Some(&b"s"[..])));
+    misuse(state.map_get_many("m", &again, (&subkeys).into()), "longer than 1000 bytes (limits.state_reads)");
+    state.discard_call().unwrap();
+}

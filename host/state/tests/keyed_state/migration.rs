@@ -7,10 +7,12 @@ use weir_protocol::batch::Column;
 use weir_protocol::connector::{CallError, ErrorKind};
 use weir_protocol::state::{Entries, MigrateState, Migrated, Migrator, StateKind, StatePart};
 
+type Make = fn(&Entries) -> Migrated;
+
 /// Rewrites values, drops what begins with `x`, and notes what it was asked.
 struct Rewriter {
     pages: Vec<usize>,
-    make: fn(&Entries) -> Migrated,
+    make: Make,
 }
 
 impl Migrator for Rewriter {
@@ -73,7 +75,7 @@ fn every_entry_goes_through_the_migration_once_and_the_old_family_is_gone() {
     // The next checkpoint holds the new version only: version 1 is not found in it.
     let next = harness.checkpoint(&mut *opened);
     harness.migrate.clear();
-    let mut opened = harness.open(&[next.clone()]);
+    let mut opened = harness.open(std::slice::from_ref(&next));
     assert_eq!(get(&mut *opened, "v", b"k1", 0).as_deref(), Some(&b"two"[..]));
     raised(&mut harness, 3);
     let error = harness.try_open(0, 0..60, &[next], Some(&mut rewriter)).err().unwrap();
@@ -104,7 +106,7 @@ fn a_migration_that_makes_no_sense_is_refused_with_what_was_expected() {
     let mut harness = Harness::new(one_of_each(0), 64 << 20);
     let part = checkpoint(&harness, 0);
     raised(&mut harness, 2);
-    let wrong: [(fn(&Entries) -> Migrated, &str); 5] = [
+    let wrong: [(Make, &str); 5] = [
         (
             |_| Migrated { count: 3, ..Migrated::default() },
             "found 3 new entries without rows, expected 0 or 1000",

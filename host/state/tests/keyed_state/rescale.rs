@@ -4,7 +4,7 @@ use crate::harness::{GROUPS, Harness, Key, begin, column, groups, one_of_each};
 use crate::model::{Model, read_all};
 use std::path::PathBuf;
 use weir_protocol::epoch::Epoch;
-use weir_protocol::key_group::murmur2;
+use weir_protocol::key_group::{GroupOrder, KeyGroups, murmur2};
 use weir_protocol::state::{KeyedState, StatePart};
 
 fn keys() -> Vec<Key> {
@@ -104,4 +104,33 @@ fn list_positions_go_on_behind_the_highest_of_all_parts() {
     let mut state = harness.open(&[part]);
     write(&mut *state, &keys()[..1], 1, &mut model);
     assert_eq!(harness.checkpoint(&mut *state).1.next_list_position, keys().len() as u64 + 1);
+}
+
+#[test]
+fn keys_that_are_divided_anew_are_all_found_by_their_new_owners() {
+    let mut harness = Harness::new(one_of_each(0), 64 << 20);
+    let co_partitioned =
+        KeyGroups { max_parallelism: GROUPS, order: GroupOrder::CoPartitioned { partitions: 4 } };
+    harness.groups = co_partitioned;
+    let (keys, mut model) = (keys(), Model::default());
+    let mut parts = Vec::new();
+    for subtask in 0..2 {
+        let range = co_partitioned.owned(subtask, 2);
+        let mine = |key: &Key| {
+            range.contains(&co_partitioned.ordinal(murmur2(key.as_deref().unwrap_or_default())))
+        };
+        let mine: Vec<Key> = keys.iter().filter(|key| mine(key)).cloned().collect();
+        let (mut state, _) = harness.try_open(subtask, range.clone(), &[], None).unwrap();
+        write(&mut *state, &mine, 0, &mut model);
+        let mut frozen = state.freeze(Epoch(0)).unwrap();
+        parts.push(harness.persist(&mut *frozen, subtask, range).0);
+    }
+    (harness.groups, harness.restored_groups) = (groups(), Some(co_partitioned));
+    for subtask in 0..3 {
+        let (mut state, restored) =
+            harness.try_open(subtask, groups().owned(subtask, 3), &parts, None).unwrap();
+        assert!(restored.copied_bytes > 0);
+        let owned = model.of(|key| owned_by(key, subtask, 3));
+        read_all(&mut *state, &keys, 0).assert_is(&owned, &format!("subtask {subtask} of 3"));
+    }
 }

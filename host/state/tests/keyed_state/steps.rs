@@ -4,6 +4,7 @@ use crate::harness::{GROUPS, Harness, Key, begin, column, one_of_each};
 use crate::model::{Model, read_all};
 use proptest::prelude::*;
 use std::path::PathBuf;
+use std::thread::JoinHandle;
 use weir_protocol::epoch::Epoch;
 use weir_protocol::state::{FrozenState, KeyedState, StateBackend, StatePart};
 
@@ -74,6 +75,9 @@ fn key(number: u8) -> Key {
     }
 }
 
+/// The part that a thread has persisted.
+type Persisted = Result<(PathBuf, StatePart), String>;
+
 /// A state, its model, and the checkpoint that both can go back to.
 struct Run {
     harness: Harness,
@@ -83,7 +87,7 @@ struct Run {
     ttl_ms: i64,
     decided: Option<((PathBuf, StatePart), Model)>,
     /// A frozen set that is being persisted beside the calls, and what it holds.
-    beside: Option<(std::thread::JoinHandle<Result<(PathBuf, StatePart), String>>, Model)>,
+    beside: Option<(JoinHandle<Persisted>, Model)>,
     values_written: u8,
 }
 
@@ -239,7 +243,7 @@ impl Run {
     }
 }
 
-fn persist_whole(frozen: &mut dyn FrozenState, directory: PathBuf) -> Result<(PathBuf, StatePart), String> {
+fn persist_whole(frozen: &mut dyn FrozenState, directory: PathBuf) -> Persisted {
     let persisted = frozen.persist(&directory).map_err(|error| error.to_string())?;
     let part = StatePart {
         operator: "count".to_owned(),

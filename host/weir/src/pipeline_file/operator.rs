@@ -89,6 +89,7 @@ fn limits(section: Section<'_>) -> OperatorLimits {
         state_page_bytes_max: section
             .byte_size("state_page_bytes_max")
             .unwrap_or(default.state_page_bytes_max),
+        state_reads_bytes: section.byte_size("state_reads").unwrap_or(default.state_reads_bytes),
         state_writes_bytes: section.byte_size("state_writes").unwrap_or(default.state_writes_bytes),
         timer_rounds_max: section.number("timer_rounds_max").unwrap_or(default.timer_rounds_max),
         search: section.duration("search").unwrap_or(default.search),

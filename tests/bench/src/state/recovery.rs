@@ -13,7 +13,9 @@ use crate::process::MeasuredProcess;
 use crate::run::watch;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 /// Bytes of a key.
 const KEY_BYTES: usize = 256;
@@ -21,8 +23,10 @@ const KEY_BYTES: usize = 256;
 const ENTRY_BYTES: u64 = KEY_BYTES as u64 + 14;
 /// Bytes of a value of the input, which the state does not hold.
 const VALUE_BYTES: usize = 16;
-/// Records that wait when a process starts: more than it processes before it is killed.
-const WAITING_RECORDS: u64 = 400_000;
+/// Records that come in each second while a process starts, and for two seconds before.
+const RECORDS_PER_SECOND: u64 = 50_000;
+/// How often some of them are written.
+const FEEDS_PER_SECOND: u64 = 5;
 /// How long a process may take until its first record is committed.
 const FIRST_MAX: Duration = Duration::from_secs(300);
 /// Digits of a key are 6 bits each.
@@ -35,6 +39,10 @@ pub struct Start {
     pub what: &'static str,
     /// From the start of the process to the first record that is newly committed.
     pub first: Duration,
+    /// What the process had used of the processors until then: what a busy machine does not change.
+    pub cpu: Option<Duration>,
+    /// From the start of the process until the last subtask had its state.
+    pub ready_ms: Option<u64>,
     /// How long the slowest subtask took to restore its state.
     pub restored_ms: Option<u64>,
 }
@@ -107,15 +115,42 @@ fn steps(
         ("start after kill -9, 4 subtasks", 4),
     ];
     for (what, parallelism) in steps {
-        filling((written, written + WAITING_RECORDS)).write()?;
-        written += WAITING_RECORDS;
+        let waiting = written + 2 * RECORDS_PER_SECOND;
+        filling((written, waiting)).write()?;
         let pipeline = Pipeline { parallelism: Some(parallelism), ..pipeline.clone() };
-        let start = start(place, arguments, &pipeline, what)?;
+        let (start, fed) =
+            fed(waiting, |numbers| filling(numbers).write(), || start(place, arguments, &pipeline, what))?;
+        written = fed;
         eprintln!("bench: {what}: first committed record after {:.2} s", start.first.as_secs_f64());
         starts.push(start);
     }
     fs::remove_dir_all(&folder).map_err(Failure::of(folder.display()))?;
     Ok(Recovery { state_bytes, keys, starts })
+}
+
+/// Writes records in a steady stream while something is done. Returns also the number behind the last one.
+fn fed<T>(
+    from: u64,
+    write: impl Fn((u64, u64)) -> Result<(), Failure> + Sync,
+    done: impl FnOnce() -> Result<T, Failure>,
+) -> Result<(T, u64), Failure> {
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let feeder = scope.spawn(|| {
+            let (begun, mut number) = (Instant::now(), from);
+            while !ended.load(Ordering::Relaxed) {
+                let due = from + (begun.elapsed().as_secs_f64() * RECORDS_PER_SECOND as f64) as u64;
+                write((number, due))?;
+                number = due;
+                thread::sleep(Duration::from_millis(1000 / FEEDS_PER_SECOND));
+            }
+            Ok::<u64, Failure>(number)
+        });
+        let done = done();
+        ended.store(true, Ordering::Relaxed);
+        let fed = feeder.join().expect("writing does not panic")?;
+        Ok((done?, fed))
+    })
 }
 
 /// Starts weir, waits for the first committed record, and kills weir in the middle of its work.
@@ -129,9 +164,17 @@ fn start(
     let mut command = pipeline.command(arguments)?;
     let first = FirstCommitted::after_now(place, arguments, pipeline.output)?;
     let mut process = MeasuredProcess::start(&mut command, &log)?;
-    let started = process.started;
+    let (started, started_at) = (process.started, SystemTime::now());
     let at = first.wait(FIRST_MAX, || process.ended().map(|_| process.failure("weir has ended")))?;
-    Ok(Start { what, first: at - started, restored_ms: told::restored_ms(&log) })
+    let cpu = process.cpu();
+    let restored = told::restored(&log, started_at);
+    Ok(Start {
+        what,
+        first: at - started,
+        cpu,
+        ready_ms: restored.map(|restored| restored.ready_ms),
+        restored_ms: restored.map(|restored| restored.took_ms),
+    })
 }
 
 /// Appends a key of [`KEY_BYTES`] that does not compress.

@@ -125,18 +125,20 @@ pub fn print_recoveries(recoveries: &[Recovery]) {
     }
     println!();
     println!(
-        "{:>10} {:>10} {:34} {:>16} {:>12}",
-        "state MiB", "keys", "start", "first record s", "restored ms"
+        "{:>10} {:>10} {:34} {:>12} {:>14} {:>15} {:>12}",
+        "state MiB", "keys", "start", "restored ms", "state ready s", "first record s", "CPU s"
     );
     for recovery in recoveries {
         for start in &recovery.starts {
             println!(
-                "{:>10} {:>10} {:34} {:>16.2} {:>12}",
+                "{:>10} {:>10} {:34} {:>12} {:>14} {:>15.2} {:>12}",
                 recovery.state_bytes >> 20,
                 recovery.keys,
                 start.what,
-                start.first.as_secs_f64(),
                 start.restored_ms.map_or_else(|| "-".to_owned(), |ms| ms.to_string()),
+                or_dash(start.ready_ms.map(|ms| ms as f64 / 1e3), 2),
+                start.first.as_secs_f64(),
+                or_dash(start.cpu.map(|cpu| cpu.as_secs_f64()), 2),
             );
         }
     }
@@ -189,6 +191,8 @@ fn recovery(recovery: &Recovery) -> Value {
         json!({
             "start": start.what,
             "first_record_s": start.first.as_secs_f64(),
+            "cpu_s": start.cpu.map(|cpu| cpu.as_secs_f64()),
+            "state_ready_ms": start.ready_ms,
             "restored_ms": start.restored_ms,
         })
     };

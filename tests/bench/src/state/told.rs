@@ -3,6 +3,7 @@
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The lines of a log that are JSON objects.
 fn lines(log: &Path) -> Vec<Value> {
@@ -64,11 +65,32 @@ impl Told {
     }
 }
 
-/// How long the slowest subtask took to restore its state, in milliseconds.
-pub fn restored_ms(log: &Path) -> Option<u64> {
+/// How the state came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restored {
+    /// How long the slowest subtask took, in milliseconds.
+    pub took_ms: u64,
+    /// From a moment until the last subtask had its state, in milliseconds.
+    pub ready_ms: u64,
+}
+
+/// Reads from a log how the state came back, and how long after a moment.
+pub fn restored(log: &Path, since: SystemTime) -> Option<Restored> {
     let lines = lines(log);
-    let restored = lines.iter().filter(|line| line.get("linked_bytes").is_some());
-    restored.filter_map(|line| line.get("took_ms")?.as_u64()).max()
+    let restored: Vec<&Value> = lines.iter().filter(|line| line.get("linked_bytes").is_some()).collect();
+    let took_ms = restored.iter().filter_map(|line| line.get("took_ms")?.as_u64()).max()?;
+    let last_ms = ms_of_day(restored.last()?.get("timestamp")?.as_str()?)?;
+    let since_ms = since.duration_since(UNIX_EPOCH).ok()?.as_millis() as u64 % DAY_MS;
+    // A day may have ended in between.
+    Some(Restored { took_ms, ready_ms: (last_ms + DAY_MS - since_ms) % DAY_MS })
+}
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// The milliseconds since midnight of a time such as `2026-01-31T23:59:59.123456Z`.
+fn ms_of_day(timestamp: &str) -> Option<u64> {
+    let number = |range: std::ops::Range<usize>| timestamp.get(range)?.parse::<u64>().ok();
+    Some(((number(11..13)? * 60 + number(14..16)?) * 60 + number(17..19)?) * 1000 + number(20..23)?)
 }
 
 #[cfg(test)]
@@ -79,11 +101,12 @@ mod tests {
     fn the_last_line_of_a_run_is_found_among_others() {
         let log = std::env::temp_dir().join(format!("weir-bench-told-{}", std::process::id()));
         let last = r#"{"checkpoints":4,"state_bytes_written":40,"longest_pause_us":9,"barrier_pause_p50_us":1,"barrier_pause_p99_us":2,"barrier_pause_max_us":3,"decision_p50_us":4,"decision_p99_us":5,"decision_max_us":6}"#;
-        let restored = r#"{"linked_bytes":1,"took_ms":7}"#;
+        let restored = r#"{"timestamp":"2026-01-31T00:00:02.123456Z","linked_bytes":1,"took_ms":7}"#;
         fs::write(&log, format!("no JSON\n{restored}\n{last}\n{{}}\n")).unwrap();
         let told = Told::read(&log).unwrap();
         assert_eq!((told.bytes_per_checkpoint(), told.decision.p99_us), (10, 5));
-        assert_eq!(restored_ms(&log), Some(7));
+        let since = UNIX_EPOCH + std::time::Duration::from_millis(3 * DAY_MS + 1_123);
+        assert_eq!(restored(&log, since), Some(Restored { took_ms: 7, ready_ms: 1_000 }));
         fs::remove_file(&log).unwrap();
         assert_eq!(Told::read(&log), None);
     }

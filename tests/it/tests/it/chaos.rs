@@ -3,6 +3,7 @@
 use crate::harness::job::{Job, PARTITIONS};
 use crate::harness::load::Load;
 use crate::harness::model;
+use crate::harness::moments::Moments;
 use crate::harness::waiting::pause;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,18 +13,6 @@ const SECONDS: (&str, u64) = ("WEIR_TEST_CHAOS_SECONDS", 60);
 const SEED: &str = "WEIR_TEST_SEED";
 /// A life lasts at most this long.
 const LIFE_MS_MAX: u64 = 4000;
-
-/// Marsaglia's xorshift: good enough for moments, and the same everywhere.
-struct Moments(u64);
-
-impl Moments {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % below
-    }
-}
 
 fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
@@ -35,7 +24,7 @@ fn a_minute_of_random_kills_under_load_loses_and_doubles_nothing() {
     let seed = from_environment(SEED).unwrap_or(now.as_millis() as u64).max(1);
     let time = Duration::from_secs(from_environment(SECONDS.0).unwrap_or(SECONDS.1));
     println!("{SEED}={seed}");
-    let mut moments = Moments(seed);
+    let mut moments = Moments::new(seed);
     let mut job = Job::processed("chaos");
     job.add_files_sink("files", "prefix");
     let load = Load::start(&job.cluster, &job.topic("in"), PARTITIONS, 5);

@@ -15,10 +15,8 @@ pub fn check(history: &History) -> Result<(), String> {
         for record in &history.committed[next..decided.committed] {
             let key = record.written.key.clone();
             match record.says() {
-                Said::Window(end, count) => {
-                    if fired.insert((key.clone(), end), count).is_some() {
-                        return Err(format!("the window of key {key} until {end} fires a second time"));
-                    }
+                Said::Window(end, count) if fired.insert((key.clone(), end), count).is_some() => {
+                    return Err(format!("the window of key {key} until {end} fires a second time"));
                 }
                 Said::Late(what) => {
                     return Err(format!("key {key}: {what}, and no row of the input is late"));

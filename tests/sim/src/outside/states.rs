@@ -16,11 +16,14 @@ use weir_protocol::state::*;
 
 const FILE: &str = "contents.json";
 
+/// State, key, and subkey: empty for a value.
+pub type EntryKey = (String, Vec<u8>, Vec<u8>);
+
 /// Everything that one subtask of an operator keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Contents {
-    /// State, key, subkey (empty for a value) and value.
-    pub entries: BTreeMap<(String, Vec<u8>, Vec<u8>), Vec<u8>>,
+    /// The value of each entry.
+    pub entries: BTreeMap<EntryKey, Vec<u8>>,
     /// Timer, time, key.
     pub timers: BTreeSet<(String, i64, Vec<u8>)>,
 }
@@ -28,16 +31,13 @@ pub struct Contents {
 /// The same as a file holds it.
 #[derive(Serialize, Deserialize)]
 struct Stored {
-    entries: Vec<(String, Vec<u8>, Vec<u8>, Vec<u8>)>,
+    entries: Vec<(EntryKey, Vec<u8>)>,
     timers: Vec<(String, i64, Vec<u8>)>,
 }
 
 impl Contents {
     fn encode(&self) -> Vec<u8> {
-        let entries = self
-            .entries
-            .iter()
-            .map(|((state, key, subkey), value)| (state.clone(), key.clone(), subkey.clone(), value.clone()));
+        let entries = self.entries.iter().map(|(entry, value)| (entry.clone(), value.clone()));
         let stored = Stored { entries: entries.collect(), timers: self.timers.iter().cloned().collect() };
         serde_json::to_vec(&stored).expect("lists of texts and numbers have a JSON form")
     }
@@ -45,8 +45,10 @@ impl Contents {
     /// Reads a part of a checkpoint.
     pub fn read(directory: &Path) -> std::io::Result<Contents> {
         let stored: Stored = serde_json::from_slice(&std::fs::read(directory.join(FILE))?)?;
-        let entries = stored.entries.into_iter().map(|(state, key, sub, value)| ((state, key, sub), value));
-        Ok(Contents { entries: entries.collect(), timers: stored.timers.into_iter().collect() })
+        Ok(Contents {
+            entries: stored.entries.into_iter().collect(),
+            timers: stored.timers.into_iter().collect(),
+        })
     }
 
     /// Adds what another part holds of the keys that `owns` is true for.

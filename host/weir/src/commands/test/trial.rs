@@ -139,13 +139,13 @@ impl Trial {
 
     fn fire(&mut self) -> Result<(), Failure> {
         let moment = self.moment(0);
-        while let Some(firing) = self.rounds.next() {
+        while let Some(firing) = self.rounds.next_step() {
             let Firing::Fire { until_ms, .. } = firing else { continue };
             if let Some(handled) = self.rounds.fire(&mut self.task, &self.shape, until_ms, moment)? {
                 self.take(handled)?;
             }
         }
-        while let Some(handled) = self.rounds.fire_processing_time(&mut self.task, &self.shape, moment)? {
+        while let Some(handled) = self.rounds.fire_due(&mut self.task, &self.shape, moment)? {
             self.take(handled)?;
         }
         Ok(())
@@ -251,11 +251,13 @@ fn open_state(
         drop_timers: &[],
         migrate: &[],
         groups,
+        restored_groups: groups,
         ordinals: 0..groups.max_parallelism,
         live: &directory.path().join("live"),
         restore: &[],
         page_bytes_max: spec.limits.state_page_bytes_max,
         writes_bytes_max: spec.limits.state_writes_bytes,
+        reads_bytes_max: spec.limits.state_reads_bytes,
     };
     let (state, _) = backend.open(&open, None)?;
     Ok(Arc::new(Mutex::new(state)))

@@ -9,6 +9,7 @@ pub mod keyed_load;
 pub mod keyed_model;
 pub mod load;
 pub mod model;
+pub mod moments;
 pub mod murmur2;
 pub mod names;
 pub mod own_broker;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// Long enough for anything on a busy machine with two cores. A test that reaches it has failed.
 pub const DEADLINE: Duration = Duration::from_secs(90);
 /// How often a condition is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Waits until the function has an answer.
 pub fn until<Answer>(what: &str, mut look: impl FnMut() -> Option<Answer>) -> Answer {

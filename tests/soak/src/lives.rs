@@ -1,0 +1,222 @@
+//! One life of the host after another, each with its fault, until the time is over.
+
+use crate::faults::{self, Fault};
+use crate::harness::cluster::Cluster;
+use crate::harness::guests;
+use crate::harness::job::Job;
+use crate::harness::keyed_job::KeyedJob;
+use crate::harness::moments::Moments;
+use crate::harness::own_broker::OwnBroker;
+use crate::harness::waiting::{LOOK_EVERY, pause};
+use crate::harness::weir::Weir;
+use crate::summary::Summary;
+use std::process::Command;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+/// One record of so many has a value that no operator takes.
+const POISON_EVERY: u64 = 300;
+/// A host that has decided nothing for so long is stuck. A broker needs a quarter of it to come back.
+const STUCK_AFTER: Duration = Duration::from_secs(120);
+
+/// The pipeline, its broker and what has happened so far.
+pub struct Soak {
+    broker: OwnBroker,
+    keyed: KeyedJob,
+    moments: Moments,
+    brokers_die: bool,
+    summary: Summary,
+    began: Instant,
+}
+
+/// How a life went on.
+enum Went {
+    /// There is decided output of this life, so long after its start.
+    Recovered(Duration),
+    /// It ended by itself, which nobody asked for.
+    Ended,
+    /// Nothing was decided in all the time.
+    Stuck,
+}
+
+impl Soak {
+    /// Starts a broker, the load and the reader.
+    pub fn begin(moments: Moments, burst: u64, brokers_die: bool) -> Soak {
+        let broker = OwnBroker::start();
+        let keyed = KeyedJob::start(&Cluster::at(&broker.address()), "soak", burst, POISON_EVERY);
+        Soak { broker, keyed, moments, brokers_die, summary: Summary::default(), began: Instant::now() }
+    }
+
+    /// Lives until the time is over. False where something went wrong.
+    pub fn run(&mut self, time: Duration) -> bool {
+        while self.began.elapsed() < time {
+            let fault = faults::next(&mut self.moments, self.brokers_die);
+            let parallelism = faults::parallelism(&mut self.moments);
+            let lived = self.live(fault, parallelism);
+            let (read, findings) = self.progress();
+            let (at, written) = (self.began.elapsed().as_secs_f32(), self.written());
+            println!("{at:7.1} s  parallelism {parallelism}  {lived}; {written} written, {read} read");
+            if !findings.is_empty() || self.summary.went_wrong() {
+                findings.iter().for_each(|finding| println!("          {finding}"));
+                return false;
+            }
+        }
+        true
+    }
+
+    fn progress(&self) -> (u64, Vec<String>) {
+        let model = self.keyed.model.lock().unwrap_or_else(PoisonError::into_inner);
+        (model.read, model.findings().shown.clone())
+    }
+
+    fn written(&self) -> u64 {
+        self.keyed.model.lock().unwrap_or_else(PoisonError::into_inner).written
+    }
+
+    /// One life with its fault, as a line.
+    fn live(&mut self, fault: Fault, parallelism: usize) -> String {
+        let (before, started) = (self.progress().0, Instant::now());
+        let set = format!("parallelism={parallelism}");
+        let mut weir = self.keyed.job.start_with(&["--set", &set], &[]);
+        if let Fault::KillAfterStart(after) = fault {
+            pause(after);
+            return self.kill(&mut weir, format!("kill -9 {after:?} after the start"));
+        }
+        let recovered = match self.await_output(&mut weir, before, started) {
+            Went::Recovered(time) => time,
+            wrong => return self.wrong(&mut weir, &wrong, "at the start"),
+        };
+        self.summary.recovered(recovered);
+        let said = format!("recovered in {recovered:.2?}");
+        match fault {
+            Fault::KillAfterStart(_) => said,
+            Fault::KillAfterRecovery(after) => {
+                pause(after);
+                self.kill(&mut weir, format!("{said}, kill -9 {after:?} later"))
+            }
+            Fault::Stop(after, patience) => {
+                pause(after);
+                weir.signal(libc::SIGTERM);
+                pause(patience);
+                if weir.has_ended() {
+                    self.summary.stops += 1;
+                    return self.stopped(&mut weir, format!("{said}, stopped {after:?} later"));
+                }
+                self.kill(&mut weir, format!("{said}, kill -9 in a stop that had lasted {patience:?}"))
+            }
+            Fault::Pause(after, pause_time) => {
+                pause(after);
+                weir.signal(libc::SIGSTOP);
+                pause(pause_time);
+                let (before, paused) = (self.progress().0, Instant::now());
+                weir.signal(libc::SIGCONT);
+                self.summary.pauses += 1;
+                self.goes_on(&mut weir, before, paused, format!("{said}, paused for {pause_time:?}"))
+            }
+            Fault::KillBroker(after) => {
+                pause(after);
+                self.broker.kill();
+                self.broker.start_again();
+                self.summary.broker_kills += 1;
+                let (before, up) = (self.progress().0, Instant::now());
+                self.goes_on(&mut weir, before, up, format!("{said}, kill -9 of the broker {after:?} later"))
+            }
+        }
+    }
+
+    fn goes_on(&mut self, weir: &mut Weir, before: u64, since: Instant, said: String) -> String {
+        match self.await_output(weir, before, since) {
+            Went::Recovered(time) => self.kill(weir, format!("{said}, went on after {time:.2?}, kill -9")),
+            wrong => self.wrong(weir, &wrong, &said),
+        }
+    }
+
+    /// Waits for output that was not there before.
+    fn await_output(&self, weir: &mut Weir, before: u64, since: Instant) -> Went {
+        while since.elapsed() < STUCK_AFTER {
+            if self.progress().0 > before {
+                return Went::Recovered(since.elapsed());
+            }
+            if weir.has_ended() {
+                return Went::Ended;
+            }
+            pause(LOOK_EVERY);
+        }
+        Went::Stuck
+    }
+
+    fn kill(&mut self, weir: &mut Weir, said: String) -> String {
+        if weir.has_ended() {
+            return self.wrong(weir, &Went::Ended, &said);
+        }
+        weir.kill();
+        self.summary.kills += 1;
+        said
+    }
+
+    /// A graceful stop ends well.
+    fn stopped(&mut self, weir: &mut Weir, said: String) -> String {
+        match weir.exit_code() {
+            0 => said,
+            _ => self.wrong(weir, &Went::Ended, &said),
+        }
+    }
+
+    fn wrong(&mut self, weir: &mut Weir, went: &Went, when: &str) -> String {
+        let what = match went {
+            Went::Stuck => "decided nothing more",
+            Went::Ended | Went::Recovered(_) => "ended by itself",
+        };
+        weir.kill();
+        let log = weir.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let said = format!("the host {what}, {when}; it said:\n{}", lines[lines.len().saturating_sub(25)..].join("\n"));
+        self.summary.wrong_lives.push(said.clone());
+        said
+    }
+
+    /// No more load, no more faults: the pipeline runs to the end of its input, and closes all windows.
+    pub fn drain(&mut self) -> bool {
+        self.keyed.stop_load();
+        let (started, mut weir) = (Instant::now(), self.keyed.job.start_with(&["--until-end", "--drain"], &[]));
+        let ended = loop {
+            if weir.has_ended() {
+                break weir.exit_code() == 0;
+            }
+            if started.elapsed() > STUCK_AFTER {
+                break false;
+            }
+            pause(LOOK_EVERY);
+        };
+        if ended {
+            println!("{:7.1} s  drained to the end in {:.2?}", self.began.elapsed().as_secs_f32(), started.elapsed());
+        } else {
+            println!("{}", self.wrong(&mut weir, &Went::Stuck, "draining"));
+        }
+        ended
+    }
+
+    /// Compares everything. After a failure the pipeline's directory is kept.
+    pub fn end(&mut self) -> Summary {
+        let mut summary = std::mem::take(&mut self.summary);
+        if !summary.went_wrong() && self.progress().1.is_empty() {
+            summary.findings = self.keyed.end();
+        } else {
+            summary.findings = self.keyed.findings();
+        }
+        (summary.read, summary.written) = (self.progress().0, self.written());
+        if !summary.is_clean() {
+            keep(&self.keyed.job);
+        }
+        summary
+    }
+}
+
+fn keep(job: &Job) {
+    let kept = guests::target().join("soak-failed");
+    let _ = std::fs::remove_dir_all(&kept);
+    let copied = Command::new("cp").arg("-a").arg(job.path("")).arg(&kept).status();
+    if copied.is_ok_and(|status| status.success()) {
+        println!("logs, checkpoints and the pipeline file are in {}", kept.display());
+    }
+}

@@ -1,0 +1,50 @@
+//! `cargo xtask soak`: a pipeline with state under load, faults in an order that a seed decides, and an independent
+//! reader that compares the output with a model all the time.
+//!
+//! `faults` says what can happen, `lives` makes it happen, `summary` counts. Broker, load, model and reader are those of
+//! the integration tests.
+
+mod faults;
+/// What the integration tests stand on, as it is.
+#[path = "../../it/tests/it/harness/mod.rs"]
+#[allow(dead_code, missing_docs)]
+mod harness;
+mod lives;
+mod summary;
+
+use clap::Parser;
+use harness::moments::Moments;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How long, and which faults.
+#[derive(Debug, Parser)]
+#[command(name = "soak")]
+struct Options {
+    /// How long faults go on.
+    #[arg(long, default_value_t = 3)]
+    minutes: u64,
+    /// Decides kinds and moments of all faults; a new one if none is given. The broker and the host have a will of their
+    /// own, so a seed repeats the faults, not the run.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Records for each of the three partitions of both topics, at most 100 times in a second.
+    #[arg(long, default_value_t = 1)]
+    burst: u64,
+    /// Keep the broker alive.
+    #[arg(long)]
+    no_broker_kills: bool,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seed = options.seed.unwrap_or(now.as_millis() as u64).max(1);
+    println!("seed {seed}, {} minutes", options.minutes);
+    let time = Duration::from_secs(options.minutes * 60);
+    let mut soak = lives::Soak::begin(Moments::new(seed), options.burst, !options.no_broker_kills);
+    let went_well = soak.run(time) && soak.drain();
+    let summary = soak.end();
+    println!("{summary}");
+    if went_well && summary.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
