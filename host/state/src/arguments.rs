@@ -109,7 +109,8 @@ pub(crate) fn check_answer(function: &str, bytes: usize, bytes_max: usize) -> Re
     if bytes <= bytes_max {
         return Ok(());
     }
-    let what = format!("the answer is longer than {bytes_max} bytes (limits.state_reads); ask for less at a time");
+    let what =
+        format!("the answer is longer than {bytes_max} bytes (limits.state_reads); ask for less at a time");
     Err(misuse(function, what))
 }
 

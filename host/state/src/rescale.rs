@@ -128,10 +128,8 @@ pub(crate) fn divide_anew(
     let Some(handle) = source.cf_handle(&family.name) else { return Ok(0) };
     let mut entries = source.raw_iterator_cf_opt(handle, ReadOptions::default());
     let (mut batch, mut bytes, is_timer) = (WriteBatch::default(), 0, is_timer(family));
-    let is_value = matches!(
-        FamilyName::parse(&family.name),
-        Some(FamilyName::State { kind: StateKind::Value, .. })
-    );
+    let is_value =
+        matches!(FamilyName::parse(&family.name), Some(FamilyName::State { kind: StateKind::Value, .. }));
     entries.seek_to_first();
     while let Some((key, stored)) = entries.item() {
         let ordinal = match (is_timer, is_value) {
@@ -151,7 +149,9 @@ pub(crate) fn divide_anew(
         }
         entries.next();
     }
-    entries.status().map_err(|error| failure::of_rocksdb("reading a part of the checkpoint", place, &error))?;
+    entries
+        .status()
+        .map_err(|error| failure::of_rocksdb("reading a part of the checkpoint", place, &error))?;
     family.database.write(batch)?;
     Ok(bytes)
 }

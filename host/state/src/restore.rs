@@ -34,7 +34,8 @@ pub(crate) fn open_database(
     let mut restored = Restored::default();
     // Keys that are divided anew lie elsewhere: nothing of a part can be used as it is.
     let divided_anew = open.restored_groups != open.groups;
-    let (base, others) = if divided_anew { (None, all_parts(open.restore)) } else { choose_base(open.restore) };
+    let (base, others) =
+        if divided_anew { (None, all_parts(open.restore)) } else { choose_base(open.restore) };
     let mut others: Vec<OtherPart<'_>> = (others.into_iter().enumerate())
         .map(|(number, (source, part))| OtherPart {
             source,

@@ -15,13 +15,26 @@ mod processor;
 #[cfg(any(feature = "describe_endless", feature = "describe_traps"))]
 pub use processor::ThisOperator;
 
-#[cfg(not(any(feature = "describe_endless", feature = "describe_traps", feature = "keyed", feature = "migrating")))]
+#[cfg(not(any(
+    feature = "describe_endless",
+    feature = "describe_traps",
+    feature = "keyed",
+    feature = "migrating"
+)))]
 weir_sdk::map_batches! {
     open: behaviour::Behaviour::from_config,
     |behaviour: &behaviour::Behaviour, batch: &weir_sdk::Batch| behaviour.process(batch)
 }
 
-#[cfg(all(test, not(any(feature = "describe_endless", feature = "describe_traps", feature = "keyed", feature = "migrating"))))]
+#[cfg(all(
+    test,
+    not(any(
+        feature = "describe_endless",
+        feature = "describe_traps",
+        feature = "keyed",
+        feature = "migrating"
+    ))
+))]
 mod tests {
     use super::ThisOperator;
     use weir_sdk::testing::{Case, Outcome, keyless};

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 const POISON_EVERY: u64 = 300;
 /// A host that has decided nothing for so long is stuck. A broker needs a quarter of it to come back.
 const STUCK_AFTER: Duration = Duration::from_secs(120);
+/// Looks without news after which the reader has read all there is: twice as long as a fetch that finds nothing.
+const QUIET_LOOKS: u32 = 5;
 
 /// The pipeline, its broker and what has happened so far.
 pub struct Soak {
@@ -75,7 +77,8 @@ impl Soak {
 
     /// One life with its fault, as a line.
     fn live(&mut self, fault: Fault, parallelism: usize) -> String {
-        let (before, started) = (self.progress().0, Instant::now());
+        let before = self.settled();
+        let started = Instant::now();
         let set = format!("parallelism={parallelism}");
         let mut weir = self.keyed.job.start_with(&["--set", &set], &[]);
         if let Fault::KillAfterStart(after) = fault {
@@ -131,6 +134,18 @@ impl Soak {
         }
     }
 
+    /// Output that has been read when there is no more: what the life before had decided is not mistaken for this one's.
+    fn settled(&self) -> u64 {
+        let (mut read, mut quiet) = (self.progress().0, 0);
+        while quiet < QUIET_LOOKS {
+            pause(LOOK_EVERY);
+            let now = self.progress().0;
+            quiet = if now == read { quiet + 1 } else { 0 };
+            read = now;
+        }
+        read
+    }
+
     /// Waits for output that was not there before.
     fn await_output(&self, weir: &mut Weir, before: u64, since: Instant) -> Went {
         while since.elapsed() < STUCK_AFTER {
@@ -170,7 +185,10 @@ impl Soak {
         weir.kill();
         let log = weir.log();
         let lines: Vec<&str> = log.lines().collect();
-        let said = format!("the host {what}, {when}; it said:\n{}", lines[lines.len().saturating_sub(25)..].join("\n"));
+        let said = format!(
+            "the host {what}, {when}; it said:\n{}",
+            lines[lines.len().saturating_sub(25)..].join("\n")
+        );
         self.summary.wrong_lives.push(said.clone());
         said
     }
@@ -178,7 +196,8 @@ impl Soak {
     /// No more load, no more faults: the pipeline runs to the end of its input, and closes all windows.
     pub fn drain(&mut self) -> bool {
         self.keyed.stop_load();
-        let (started, mut weir) = (Instant::now(), self.keyed.job.start_with(&["--until-end", "--drain"], &[]));
+        let (started, mut weir) =
+            (Instant::now(), self.keyed.job.start_with(&["--until-end", "--drain"], &[]));
         let ended = loop {
             if weir.has_ended() {
                 break weir.exit_code() == 0;
@@ -189,7 +208,11 @@ impl Soak {
             pause(LOOK_EVERY);
         };
         if ended {
-            println!("{:7.1} s  drained to the end in {:.2?}", self.began.elapsed().as_secs_f32(), started.elapsed());
+            println!(
+                "{:7.1} s  drained to the end in {:.2?}",
+                self.began.elapsed().as_secs_f32(),
+                started.elapsed()
+            );
         } else {
             println!("{}", self.wrong(&mut weir, &Went::Stuck, "draining"));
         }

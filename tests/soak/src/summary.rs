@@ -50,8 +50,15 @@ impl fmt::Display for Summary {
         times.sort();
         let p50 = times.get(times.len() / 2).copied().unwrap_or_default();
         let max = times.last().copied().unwrap_or_default();
-        writeln!(f, "host kills     {kills} (and {stops} stops, {pauses} pauses, {broker_kills} broker kills)")?;
-        writeln!(f, "recoveries     {} (start to first decided output: p50 {p50:.2?}, max {max:.2?})", times.len())?;
+        writeln!(
+            f,
+            "host kills     {kills} (and {stops} stops, {pauses} pauses, {broker_kills} broker kills)"
+        )?;
+        writeln!(
+            f,
+            "recoveries     {} (start to first decided output: p50 {p50:.2?}, max {max:.2?})",
+            times.len()
+        )?;
         writeln!(f, "records        {written} written, {read} read")?;
         writeln!(f, "lost           {}", findings.lost)?;
         writeln!(f, "duplicated     {}", findings.duplicated)?;

@@ -21,14 +21,18 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<(), Stop> {
     steps.next("checking the machine");
     prerequisites::ensure(checkout, For::HostAndBroker)?;
     let home = jars::home_if_usable(checkout)?;
-    let home = home.ok_or_else(|| Stop::failed("a soak kills its broker, which needs Java and Kafka's jars here"))?;
+    let home =
+        home.ok_or_else(|| Stop::failed("a soak kills its broker, which needs Java and Kafka's jars here"))?;
     steps.next("building the guests (a few minutes the first time)");
     guests::build(checkout, guests::OPERATORS)?;
     steps.next(weir_binary::STEP);
     let weir = weir_binary::build_for_tests(checkout)?;
     let mut cargo = run::cargo(checkout);
     cargo.args(["run", "--quiet", "--package", "soak", "--"]).args(&options.arguments);
-    cargo.env("WEIR_TEST_BIN", weir).env("WEIR_TEST_GUESTS", checkout.guests()).env("WEIR_TEST_KAFKA_HOME", home);
+    cargo
+        .env("WEIR_TEST_BIN", weir)
+        .env("WEIR_TEST_GUESTS", checkout.guests())
+        .env("WEIR_TEST_KAFKA_HOME", home);
     steps.next("soak");
     run::as_last(&mut cargo)
 }

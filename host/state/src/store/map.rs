@@ -1,7 +1,9 @@
 //! A declared map state.
 
 use super::{Store, StoreError, failed};
-use crate::arguments::{check_answer, check_column, check_no_nulls, check_optional_column, check_slots, entry};
+use crate::arguments::{
+    check_answer, check_column, check_no_nulls, check_optional_column, check_slots, entry,
+};
 use crate::call::Call;
 use crate::database::Family;
 use crate::key_layout::push_map_prefix;

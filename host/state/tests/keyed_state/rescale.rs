@@ -116,9 +116,8 @@ fn keys_that_are_divided_anew_are_all_found_by_their_new_owners() {
     let mut parts = Vec::new();
     for subtask in 0..2 {
         let range = co_partitioned.owned(subtask, 2);
-        let mine = |key: &Key| {
-            range.contains(&co_partitioned.ordinal(murmur2(key.as_deref().unwrap_or_default())))
-        };
+        let mine =
+            |key: &Key| range.contains(&co_partitioned.ordinal(murmur2(key.as_deref().unwrap_or_default())));
         let mine: Vec<Key> = keys.iter().filter(|key| mine(key)).cloned().collect();
         let (mut state, _) = harness.try_open(subtask, range.clone(), &[], None).unwrap();
         write(&mut *state, &mine, 0, &mut model);

@@ -43,14 +43,21 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     println!("demo in {}", directory.display());
     let recoveries = match &options.kafka {
         None => {
-            println!("generator -> count_by_key (WebAssembly, state in RocksDB) -> files, exactly once, {} records", options.records);
+            println!(
+                "generator -> count_by_key (WebAssembly, state in RocksDB) -> files, exactly once, {} records",
+                options.records
+            );
             KilledRun::new(&directory, "demo", options.kills).until_finished()?
         }
         Some(brokers) => through_kafka(&place, brokers, options.kills)?,
     };
     let tally = Tally::count(&directory.join("out"), options.records).map_err(cannot)?;
     report(&directory, &tally, &recoveries);
-    if tally.is_exact() { Ok(Exit::Done) } else { Err(Failure::failed("records were lost, duplicated or counted wrong")) }
+    if tally.is_exact() {
+        Ok(Exit::Done)
+    } else {
+        Err(Failure::failed("records were lost, duplicated or counted wrong"))
+    }
 }
 
 /// Fills one topic, passes its records on through the killed pipeline, and reads the other one back.

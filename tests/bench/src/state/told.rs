@@ -101,8 +101,8 @@ mod tests {
     fn the_last_line_of_a_run_is_found_among_others() {
         let log = std::env::temp_dir().join(format!("weir-bench-told-{}", std::process::id()));
         let last = r#"{"checkpoints":4,"state_bytes_written":40,"longest_pause_us":9,"barrier_pause_p50_us":1,"barrier_pause_p99_us":2,"barrier_pause_max_us":3,"decision_p50_us":4,"decision_p99_us":5,"decision_max_us":6}"#;
-        let restored = r#"{"timestamp":"2026-01-31T00:00:02.123456Z","linked_bytes":1,"took_ms":7}"#;
-        fs::write(&log, format!("no JSON\n{restored}\n{last}\n{{}}\n")).unwrap();
+        let ready = r#"{"timestamp":"2026-01-31T00:00:02.123456Z","linked_bytes":1,"took_ms":7}"#;
+        fs::write(&log, format!("no JSON\n{ready}\n{last}\n{{}}\n")).unwrap();
         let told = Told::read(&log).unwrap();
         assert_eq!((told.bytes_per_checkpoint(), told.decision.p99_us), (10, 5));
         let since = UNIX_EPOCH + std::time::Duration::from_millis(3 * DAY_MS + 1_123);

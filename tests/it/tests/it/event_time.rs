@@ -82,10 +82,14 @@ fn a_source_that_ends_by_itself_closes_all_windows_and_finishes_the_pipeline() {
     job.add_operator("sum", "lines", "tumbling_sum", &format!("config = {{ window_ms = {WINDOW_MS} }}"));
     job.add_files_sink("files", "sum.sums");
     job.start().ends_with(0);
-    let total: i64 = job.lines("files").iter().map(|line| {
-        let value = line["value"].as_str().map(|text| serde_json::from_str(text).unwrap());
-        value.unwrap_or_else(|| line["value"].clone())["sum"].as_i64().unwrap()
-    }).sum();
+    let total: i64 = job
+        .lines("files")
+        .iter()
+        .map(|line| {
+            let value = line["value"].as_str().map(|text| serde_json::from_str(text).unwrap());
+            value.unwrap_or_else(|| line["value"].clone())["sum"].as_i64().unwrap()
+        })
+        .sum();
     assert_eq!((job.lines("files").len(), total), (25, 50), "five windows of five keys");
     let mut again = job.start();
     again.ends_with(0);

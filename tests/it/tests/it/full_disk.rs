@@ -15,8 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Makes the data directory a small disk that only this process sees, and becomes weir.
-const ON_A_SMALL_DISK: &str =
-    r#"mkdir -p "$1" && mount -t tmpfs -o "$2" tmpfs "$1" && shift 2 && exec "$@""#;
+const ON_A_SMALL_DISK: &str = r#"mkdir -p "$1" && mount -t tmpfs -o "$2" tmpfs "$1" && shift 2 && exec "$@""#;
 
 /// weir in a namespace of its own, which needs no privilege where user namespaces are allowed. `size` is options of a
 /// tmpfs.
@@ -103,11 +102,9 @@ fn state_that_cannot_be_stored_for_want_of_room_decides_nothing_and_is_stored_la
     state_survives_a_full_disk(
         "full-state",
         "size=64m",
-        &[
-            &|directory| fill_but(directory, 0),
-            &|directory| fill_but(directory, 16 << 10),
-            &|directory| fill_but(directory, 128 << 10),
-        ],
+        &[&|directory| fill_but(directory, 0), &|directory| fill_but(directory, 16 << 10), &|directory| {
+            fill_but(directory, 128 << 10)
+        }],
     );
 }
 

@@ -10,11 +10,18 @@ fn job(behaviour: &str, rest: &str) -> Job {
     let mut job = Job::local(&behaviour.replace('_', "-"));
     let line = |number: usize| match number {
         10 => "{\"key\":\"a\",\"value\":\"poison\",\"timestamp\":1000}\n".to_owned(),
-        _ => format!("{{\"key\":\"{}\",\"value\":\"good\",\"timestamp\":1000}}\n", ["a", "b", "c"][number % 3]),
+        _ => {
+            format!("{{\"key\":\"{}\",\"value\":\"good\",\"timestamp\":1000}}\n", ["a", "b", "c"][number % 3])
+        }
     };
     std::fs::write(job.path("input.jsonl"), (0..=GOOD).map(line).collect::<String>()).unwrap();
     job.add("[source.lines]\nkind = \"files\"\npath = \"input.jsonl\"");
-    job.add_operator("hostile", "lines", "hostile_keyed", &format!("config = {{ behaviour = \"{behaviour}\" }}\n{rest}"));
+    job.add_operator(
+        "hostile",
+        "lines",
+        "hostile_keyed",
+        &format!("config = {{ behaviour = \"{behaviour}\" }}\n{rest}"),
+    );
     job.add_files_sink("files", "hostile");
     if rest.contains("dead_letter") {
         job.add("[sink.dead]\nkind = \"files\"\ndirectory = \"dead\"");
@@ -28,7 +35,8 @@ fn job(behaviour: &str, rest: &str) -> Job {
 fn counts(job: &Job) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for line in job.lines("files") {
-        let (key, value) = (line["key"].as_str().unwrap().to_owned(), line["value"].as_str().unwrap().to_owned());
+        let (key, value) =
+            (line["key"].as_str().unwrap().to_owned(), line["value"].as_str().unwrap().to_owned());
         let count = counts.entry(key).or_insert(0);
         *count += 1;
         assert_eq!(value, count.to_string(), "{line}");

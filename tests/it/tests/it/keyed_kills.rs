@@ -62,8 +62,14 @@ const DECISION: &[Round] = &[
 ];
 
 /// Places of keyed state, which have their tests here.
-pub const TESTED: &[&str] =
-    &["state_frozen", "state_frozen_written", "state_linked", "restore_linked", "state_restored", "migration_done"];
+pub const TESTED: &[&str] = &[
+    "state_frozen",
+    "state_frozen_written",
+    "state_linked",
+    "restore_linked",
+    "state_restored",
+    "migration_done",
+];
 
 fn start(keyed: &KeyedJob, parallelism: usize, options: &[&str], environment: &[(&str, &str)]) -> Weir {
     let set = format!("parallelism={parallelism}");
@@ -128,7 +134,8 @@ fn counted(stem: &str) -> Job {
 
 fn produce_of_each_key(job: &Job, times: usize) {
     let keys = ["a", "b", "c"].into_iter().cycle().take(3 * times).enumerate();
-    let records: Vec<Record> = keys.map(|(n, key)| Record::of(n as i32 % PARTITIONS, "x").keyed(key)).collect();
+    let records: Vec<Record> =
+        keys.map(|(n, key)| Record::of(n as i32 % PARTITIONS, "x").keyed(key)).collect();
     job.cluster.produce(&job.topic("in"), &records);
 }
 
@@ -137,7 +144,8 @@ fn a_migration_that_is_killed_is_done_again() {
     let mut job = counted("migration");
     produce_of_each_key(&job, 5);
     job.run_to_end();
-    let (old, new) = (crate::harness::guests::guest("count_by_key"), crate::harness::guests::guest("count_by_key_2"));
+    let (old, new) =
+        (crate::harness::guests::guest("count_by_key"), crate::harness::guests::guest("count_by_key_2"));
     job.text = job.text.replace(&old, &new);
     produce_of_each_key(&job, 2);
     for kill_at in ["migration_done:1", "migration_done:2", "state_restored:1", "before_send_offsets:2"] {

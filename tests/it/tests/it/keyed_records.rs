@@ -119,7 +119,11 @@ fn state_of_an_operator_that_is_gone_is_kept_until_it_may_go() {
     job.text = with.replace("operator.count", "operator.other").replace("\"count\"", "\"other\"");
     let mut weir = job.start();
     weir.ends_with(4);
-    assert!(weir.last_line().contains("count") && weir.last_line().contains("drop_operators"), "{}", weir.last_line());
+    assert!(
+        weir.last_line().contains("count") && weir.last_line().contains("drop_operators"),
+        "{}",
+        weir.last_line()
+    );
     job.text = with;
     produce(&job, "in", &[Some("a")]);
     job.run_to_end();

@@ -37,8 +37,7 @@ const IMPURE: &[&str] = &[
 ];
 const LINES_MAX: usize = 500;
 /// Longer files that somebody has looked at twice: none may be added, and none may grow.
-const LONGER: &[(&str, usize)] =
-    &[("host/protocol/src/plan.rs", 740)];
+const LONGER: &[(&str, usize)] = &[("host/protocol/src/plan.rs", 740)];
 /// The one place of the integration tests that lets time pass.
 const WAITING: &str = "tests/it/tests/it/harness/waiting.rs";
 /// A search for words must not find the list of the words.

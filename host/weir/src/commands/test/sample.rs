@@ -22,6 +22,7 @@ use weir_protocol::plan::FileFormat;
 
 /// What happens next.
 #[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a file has few steps, and most of them are rows")]
 pub enum Step {
     /// Records of one input port; the offset of a row's origin is its line, counted from 1.
     Rows {

@@ -39,7 +39,9 @@ impl KeyedJob {
         job.add(&format!(
             "[operator.join]\ninput = {{ left = \"left\", right = \"right\" }}\ncomponent = \"{join}\"\nconfig = {{ within_ms = {WITHIN_MS} }}\n{dead}"
         ));
-        for (input, sink) in [("count", "counts"), ("sums.sums", "sums"), ("sums.late", "late"), ("join", "pairs")] {
+        for (input, sink) in
+            [("count", "counts"), ("sums.sums", "sums"), ("sums.late", "late"), ("join", "pairs")]
+        {
             let topic = job.topic(sink);
             job.add_kafka_sink(&format!("{sink}_out"), input, &topic);
         }

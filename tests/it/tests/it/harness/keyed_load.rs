@@ -59,7 +59,12 @@ fn record(side: Side, partition: i32, number: u64, amount: Amount) -> Record {
 
 impl KeyedLoad {
     /// Writes to both topics until it is stopped. The model knows of a record before the broker does.
-    pub fn start(cluster: &Cluster, topics: [String; 2], amount: Amount, model: Arc<Mutex<KeyedModel>>) -> KeyedLoad {
+    pub fn start(
+        cluster: &Cluster,
+        topics: [String; 2],
+        amount: Amount,
+        model: Arc<Mutex<KeyedModel>>,
+    ) -> KeyedLoad {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, producer) = (stop.clone(), producer(cluster.address()));
         let body = move || {

@@ -145,7 +145,8 @@ impl KeyedModel {
         let Ok(count) = count else { return self.wrong(format!("{key} has the count {:?}", record.text())) };
         let last = self.counted.entry(key.clone()).or_default();
         let before = std::mem::replace(last, (*last).max(count));
-        let place = format!("count {count} of {key} behind {before}, at {}:{}", record.partition, record.offset);
+        let place =
+            format!("count {count} of {key} behind {before}, at {}:{}", record.partition, record.offset);
         match count {
             count if count == before + 1 => {}
             count if count <= before => self.duplicated(place),
@@ -154,7 +155,9 @@ impl KeyedModel {
     }
 
     fn saw_sum(&mut self, record: &Record) {
-        let Ok(sum) = serde_json::from_slice::<serde_json::Value>(record.value.as_deref().unwrap_or_default()) else {
+        let Ok(sum) =
+            serde_json::from_slice::<serde_json::Value>(record.value.as_deref().unwrap_or_default())
+        else {
             return self.wrong(format!("the sum {:?}", record.text()));
         };
         let (Some(start), Some(total)) = (sum["window_start"].as_i64(), sum["sum"].as_i64()) else {
@@ -204,7 +207,8 @@ impl KeyedModel {
                 self.wrong(format!("{key} was counted to {counted} of {expected}"));
             }
         }
-        let open: Vec<_> = self.sums.keys().filter(|window| !self.summed.contains(*window)).cloned().collect();
+        let open: Vec<_> =
+            self.sums.keys().filter(|window| !self.summed.contains(*window)).cloned().collect();
         open.into_iter().for_each(|window| self.lost(format!("the window {window:?}")));
         let silent: Vec<_> = self.dead.difference(&self.dead_seen).cloned().collect();
         silent.into_iter().for_each(|letter| self.lost(format!("the dead letter {letter:?}")));

@@ -37,7 +37,12 @@ impl Watcher {
         let consumer = cluster.consumer("read_committed", "nobody");
         let mut next = BTreeMap::new();
         for (_, topic) in topics {
-            next.extend(cluster.partitions(&consumer, topic).into_iter().map(|partition| ((topic.clone(), partition), 0)));
+            next.extend(
+                cluster
+                    .partitions(&consumer, topic)
+                    .into_iter()
+                    .map(|partition| ((topic.clone(), partition), 0)),
+            );
         }
         let mut reading = Reading { consumer, topics: topics.to_vec(), next, model };
         let stop = Arc::new(AtomicBool::new(false));
@@ -48,9 +53,11 @@ impl Watcher {
                 reading.look();
             }
             for (_, topic) in reading.topics.clone() {
-                until("the last transaction on the output to end", || (cluster.undecided(&topic) <= 0).then_some(()));
+                until("the last transaction on the output to end", || {
+                    (cluster.undecided(&topic) <= 0).then_some(())
+                });
             }
-            reading.to_the_end();
+            reading.read_to_the_end();
         };
         Watcher { stop, thread: Some(std::thread::spawn(body)) }
     }
@@ -83,7 +90,12 @@ impl Reading {
             Some(Ok(message)) => {
                 let next = self.next.get_mut(&(message.topic().to_owned(), message.partition()));
                 *next.expect("it was assigned") = message.offset() + 1;
-                let role = self.topics.iter().find(|(_, topic)| topic == message.topic()).expect("it was assigned").0;
+                let role = self
+                    .topics
+                    .iter()
+                    .find(|(_, topic)| topic == message.topic())
+                    .expect("it was assigned")
+                    .0;
                 let record = record_of(&message);
                 self.model.lock().unwrap_or_else(PoisonError::into_inner).saw(role, &record);
                 None
@@ -94,7 +106,7 @@ impl Reading {
     }
 
     /// An assignment tells the end of each partition once.
-    fn to_the_end(&mut self) {
+    fn read_to_the_end(&mut self) {
         self.assign();
         let mut open = self.next.len();
         let begun = std::time::Instant::now();
