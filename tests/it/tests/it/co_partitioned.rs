@@ -105,6 +105,17 @@ fn a_topic_whose_partitions_became_more_is_refused_for_its_keys_have_moved() {
     let mut weir = job.start();
     weir.ends_with(4);
     assert!(weir.last_line().contains("keys have moved between partitions"), "{}", weir.last_line());
+    // The way out that it names: the savepoint's keys are divided anew.
+    let data = job.data_dir().display().to_string();
+    let arguments = ["savepoint", "create", &job.name, "--data-dir", &data, "--name", "before"];
+    Weir::start(&arguments, &[], &job.path("savepoint.log")).ends_with(0);
+    job.cluster.produce(&job.topic("in"), &records(KEYS));
+    let exchanged = ["--set", "co_partitioned=false", "--until-end"];
+    job.start_with(&[&exchanged[..], &["--from-savepoint", "before"]].concat(), &[]).ends_with(0);
+    each_is_counted(&job, 2);
+    job.cluster.produce(&job.topic("in"), &records(KEYS));
+    job.start_with(&exchanged, &[]).ends_with(0);
+    each_is_counted(&job, 3);
 }
 
 #[test]
