@@ -59,6 +59,7 @@ pub fn run(run: &Run, incarnation: &Incarnation, store: &CheckpointStore) -> Res
         wall_ms: run.clock.wall_ms(),
         restart_finished: run.restart_finished,
         from_savepoint: run.from_savepoint.as_ref(),
+        verify: run.verify,
     };
     let recovered = match recovery.run(&mut connected).map_err(undecided)? {
         Start::From(recovered) => *recovered,

@@ -38,6 +38,8 @@ pub struct Recovery<'a> {
     pub restart_finished: bool,
     /// Start from this savepoint, unless that has happened already.
     pub from_savepoint: Option<&'a FromSavepoint>,
+    /// Read every byte of the state before anything else.
+    pub verify: bool,
 }
 
 /// A savepoint to start from, verified.
@@ -190,7 +192,12 @@ impl Recovery<'_> {
         let start =
             keyed_start::judge(self.plan, partitions, Some(manifest), Some(checkpoint.clone()), divide_anew)?;
         for part in start.iter().flat_map(|start| &start.states.parts) {
-            connected.states.check_quickly(&checkpoint.join(part.directory()), part).map_err(|damage| {
+            let directory = checkpoint.join(part.directory());
+            let mut checked = connected.states.check_quickly(&directory, part);
+            if self.verify {
+                checked = checked.and_then(|()| connected.states.check_wholly(&directory, part));
+            }
+            checked.map_err(|damage| {
                 ConnectorError::refused(format!(
                     "checkpoint {} is decided and cannot be restored: {damage}; bring the file back, or start from a savepoint (weir run --from-savepoint)",
                     manifest.id

@@ -39,6 +39,8 @@ pub struct Run {
     pub restart_finished: bool,
     /// Start from this savepoint, unless that has happened already.
     pub from_savepoint: Option<FromSavepoint>,
+    /// Read every byte of the restored state before the first record, not beside the stream.
+    pub verify: bool,
     /// A message asks for a graceful stop.
     pub stop: Receiver<()>,
     /// Time.

@@ -74,6 +74,7 @@ fn run_of(world: &mut World) -> (Run, Sender<()>) {
         drain: false,
         restart_finished: false,
         from_savepoint: None,
+        verify: false,
         stop,
         clock: world.clock.clone(),
         meters,
@@ -99,6 +100,7 @@ fn begin(world: &mut World, number: u64, may_be_replaced: bool) -> Result<End, C
         wall_ms: run.clock.wall_ms(),
         restart_finished: false,
         from_savepoint: None,
+        verify: false,
     };
     let recovered = match recovery.run(&mut connected)? {
         Start::From(recovered) => *recovered,

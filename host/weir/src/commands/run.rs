@@ -36,6 +36,10 @@ pub struct Options {
     /// is finished
     #[arg(long, requires = "until_end")]
     drain: bool,
+    /// Read every byte of the restored state before the first record; without it that happens beside the stream, and the
+    /// first decision waits for it
+    #[arg(long)]
+    verify: bool,
     /// Start a pipeline again that was drained to its end
     #[arg(long)]
     restart_finished: bool,
@@ -92,6 +96,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         until_end: options.until_end,
         drain: options.drain,
         restart_finished: options.restart_finished,
+        verify: options.verify,
         from_savepoint,
         stop,
         clock: Arc::new(SystemClock::default()),

@@ -112,6 +112,25 @@ fn a_flipped_bit_anywhere_in_a_state_file_is_refused_by_name() {
 }
 
 #[test]
+fn verify_reads_every_byte_before_anybody_is_fenced() {
+    let job = counted("state-verified");
+    let file = files(&job, ".sst").remove(0);
+    let at = fs::metadata(&file).unwrap().len() / 2;
+    flip(&file, at);
+    let mut weir = job.start_with(&["--verify"], &[]);
+    weir.ends_with(4);
+    let name = file.file_name().unwrap().to_string_lossy().into_owned();
+    assert!(
+        weir.last_line().contains(&name) && weir.last_line().contains("checksum"),
+        "{}",
+        weir.last_line()
+    );
+    assert!(!weir.log().contains("state restored"), "{}", weir.log());
+    flip(&file, at);
+    job.start_with(&["--verify", "--until-end"], &[]).ends_with(0);
+}
+
+#[test]
 fn a_flipped_bit_in_what_describes_the_state_files_is_refused_by_name() {
     let job = counted("state-described");
     for name in ["CURRENT", "MANIFEST", "OPTIONS"] {

@@ -241,3 +241,71 @@ impl KeyedModel {
 fn key_of(record: &Record) -> String {
     String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two lefts and a right of one key in one window, and the output that is right for them.
+    fn output() -> Vec<(Role, Record)> {
+        let of =
+            |role, value: &str, timestamp| (role, Record { timestamp, ..Record::of(0, value).keyed("k") });
+        vec![
+            of(Role::Counts, "1", 0),
+            of(Role::Counts, "2", 0),
+            of(Role::Sums, "{\"key\":\"k\",\"window_start\":0,\"sum\":6}", 999),
+            of(Role::Pairs, "{\"left\":2,\"right\":3}", 0),
+        ]
+    }
+
+    /// What the model finds where this is the output: lost, duplicated, wrong.
+    fn found(output: &[(Role, Record)]) -> (u64, u64, u64) {
+        let mut model = KeyedModel::default();
+        for (side, value, timestamp) in
+            [(Side::Left, "2", 0), (Side::Left, "4", 900), (Side::Right, "3", 200)]
+        {
+            model.wrote(side, &Record { timestamp, ..Record::of(0, value).keyed("k") });
+        }
+        output.iter().for_each(|(role, record)| model.saw(*role, record));
+        let Findings { lost, duplicated, wrong, .. } = model.end();
+        (lost, duplicated, wrong)
+    }
+
+    #[test]
+    fn a_right_output_is_found_right() {
+        assert_eq!(found(&output()), (0, 0, 0));
+    }
+
+    #[test]
+    fn each_output_that_is_left_out_or_there_twice_is_found() {
+        for at in 0..output().len() {
+            let (mut less, mut more) = (output(), output());
+            less.remove(at);
+            assert!(found(&less).0 > 0, "without {at}");
+            let again = more[at].clone();
+            more.insert(at + 1, again);
+            assert_eq!(found(&more).1, 1, "with {at} twice");
+        }
+    }
+
+    #[test]
+    fn output_that_only_wrong_state_can_have_made_is_found() {
+        for (at, value) in
+            [(1, "two"), (2, "{\"key\":\"k\",\"window_start\":0,\"sum\":5}"), (3, "{\"left\":4,\"right\":3}")]
+        {
+            let mut output = output();
+            output[at].1.value = Some(value.as_bytes().to_vec());
+            assert!(found(&output).2 > 0, "{value}");
+        }
+        let mut late = output();
+        late.push((Role::Late, late[0].1.clone()));
+        assert_eq!(found(&late), (0, 0, 1));
+    }
+
+    #[test]
+    fn a_dead_letter_that_is_missing_is_found() {
+        let mut model = KeyedModel::default();
+        model.wrote(Side::Right, &Record::of(0, "poison-7").keyed("k"));
+        assert_eq!(model.end().lost, 1);
+    }
+}
