@@ -127,6 +127,9 @@ pub struct Manifest {
     /// several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_from: Option<CheckpointId>,
+    /// The watermark of each operator in milliseconds, where it had one: behind a restart event time is where it was.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub operator_watermarks: BTreeMap<String, i64>,
 }
 
 /// Why bytes are not a manifest that this build can use.
@@ -234,6 +237,7 @@ mod tests {
             keyed: None,
             finished: false,
             started_from: None,
+            operator_watermarks: BTreeMap::new(),
         }
     }
 

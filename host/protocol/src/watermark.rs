@@ -36,6 +36,11 @@ impl WatermarkMerge {
         WatermarkMerge { inputs: vec![Watermark::At(NONE_MS); inputs], merged_ms: NONE_MS, idle: false }
     }
 
+    /// Behind a restart: the place had this watermark before.
+    pub fn start_at(&mut self, ms: i64) {
+        self.merged_ms = self.merged_ms.max(ms);
+    }
+
     /// What an input says now. Returns what the place says from now on, if that changed.
     pub fn update(&mut self, input: usize, says: Watermark) -> Option<Watermark> {
         self.inputs[input] = match (self.inputs[input], says) {

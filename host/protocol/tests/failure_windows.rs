@@ -39,6 +39,7 @@ fn manifest(epoch: u64) -> Manifest {
         keyed: None,
         finished: false,
         started_from: None,
+        operator_watermarks: BTreeMap::new(),
     }
 }
 

@@ -122,7 +122,13 @@ impl Builder<'_> {
         }
         let parts =
             ChainParts { subtask: wired.subtask, sources, operators, sinks, exchanges: wired.exchanges };
-        let chain = Chain::new(plan.clone(), parts, self.run.meters.clone(), self.recovered.now_ms);
+        let mut chain = Chain::new(plan.clone(), parts, self.run.meters.clone(), self.recovered.now_ms);
+        for operator in &stage.operators {
+            let name = &plan.spec.operators[*operator].name;
+            if let Some(watermark_ms) = self.recovered.operator_watermarks.get(name) {
+                chain.start_at(*operator, *watermark_ms);
+            }
+        }
         Ok(Task { chain, inbox: wired.inbox })
     }
 

@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub positions: Vec<Positions>,
     /// How far event time had come in them.
     pub watermarks: Vec<SourceWatermark>,
+    /// And at its operators, by index in the plan.
+    pub operator_watermarks: Vec<(usize, i64)>,
     /// What its sinks have prepared.
     pub prepared: Vec<PreparedHandle>,
     /// The highest processing time given to operators.
@@ -69,6 +71,12 @@ impl Chain {
         let merges = plan.inputs.iter().map(|inputs| WatermarkMerge::new(inputs.len())).collect();
         let rounds = TimerRounds::new(parts.operators.iter().map(|(operator, _, _)| *operator));
         Chain { plan, parts, meters, merges, rounds, spare: Vec::new(), now_ms }
+    }
+
+    /// Behind a restart: event time at an operator of this chain is where it was, and what it makes due fires.
+    pub fn start_at(&mut self, operator: usize, watermark_ms: i64) {
+        self.merges[operator].start_at(watermark_ms);
+        self.rounds.advance(operator, Watermark::At(watermark_ms));
     }
 
     /// Number of sources.
@@ -317,6 +325,9 @@ impl Chain {
             }));
         }
         weir_protocol::kill_point::reached("source_noted_positions");
+        for (operator, _, _) in &self.parts.operators {
+            snapshot.operator_watermarks.push((*operator, self.merges[*operator].current_ms()));
+        }
         for (operator, task, ordinals) in &mut self.parts.operators {
             let name = self.plan.spec.operators[*operator].name.clone();
             if let Some(keyed) = task.keyed() {

@@ -29,6 +29,7 @@ use weir_protocol::manifest::{KeyedStates, Manifest, ManifestHash, PreparedHandl
 use weir_protocol::plan::Plan;
 use weir_protocol::position::{Partition, Positions};
 use weir_protocol::state::StatePart;
+use weir_protocol::watermark;
 
 /// How often the decision is read again, to notice that somebody else writes to our group.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
@@ -389,6 +390,7 @@ impl<'a> Coordinator<'a> {
         manifest.started_from = self.options.recovered.started_from.clone();
         manifest.watermarks = self.snapshots.iter().flat_map(|s| s.watermarks.iter().cloned()).collect();
         manifest.watermarks.sort_by(|a, b| (&a.source, &a.partition).cmp(&(&b.source, &b.partition)));
+        manifest.operator_watermarks = self.operator_watermarks();
         manifest.finished = self.last && !self.stopped && self.options.drains && plan.is_keyed();
         manifest.keyed = self.options.recovered.keyed.as_ref().filter(|_| plan.is_keyed()).map(|keyed| {
             let mut parts = self.state.parts.clone();
@@ -406,6 +408,19 @@ impl<'a> Coordinator<'a> {
                 Event::SnapshotFailed(error.to_string())
             }
         }
+    }
+
+    /// The lowest of an operator's subtasks. Before the first watermark there is none; the end of event time is not kept,
+    /// for a pipeline that is started again after a drain has more to come.
+    fn operator_watermarks(&self) -> BTreeMap<String, i64> {
+        let mut lowest: BTreeMap<String, i64> = BTreeMap::new();
+        for (operator, ms) in self.snapshots.iter().flat_map(|snapshot| &snapshot.operator_watermarks) {
+            let name = &self.options.plan.spec.operators[*operator].name;
+            let known = lowest.entry(name.clone()).or_insert(*ms);
+            *known = (*known).min(*ms);
+        }
+        lowest.retain(|_, ms| *ms != watermark::NONE_MS && *ms != watermark::END_MS);
+        lowest
     }
 
     fn made(&self) -> &(Manifest, ManifestHash) {

@@ -70,8 +70,10 @@ pub struct Recovered {
     pub positions: Vec<Positions>,
     /// The highest processing time that operators were given.
     pub now_ms: i64,
-    /// How far event time had come.
+    /// How far event time had come in the sources.
     pub watermarks: Vec<SourceWatermark>,
+    /// And at the operators.
+    pub operator_watermarks: BTreeMap<String, i64>,
     /// What keyed operators start from, where there are any.
     pub keyed: Option<KeyedStart>,
     /// The checkpoint of the savepoint that this line of checkpoints was started from.
@@ -98,6 +100,7 @@ struct Restored {
     prepared: Vec<PreparedHandle>,
     now_ms: i64,
     watermarks: Vec<SourceWatermark>,
+    operator_watermarks: BTreeMap<String, i64>,
     keyed: Option<KeyedStart>,
 }
 
@@ -261,6 +264,7 @@ impl Recovery<'_> {
             prepared: Vec::new(),
             now_ms: self.wall_ms,
             watermarks: Vec::new(),
+            operator_watermarks: BTreeMap::new(),
             keyed: None,
         };
         let mut put = |source: &str, partition: Partition, position: Position| {
@@ -273,7 +277,8 @@ impl Recovery<'_> {
             Judged::Decision(verdict) => verdict,
             Judged::Savepoint { from, epoch, resolve, decided } => {
                 tracing::info!(savepoint = %from.manifest.id, %epoch, "started from a savepoint");
-                let Manifest { id, positions, now_ms, watermarks, .. } = from.manifest.clone();
+                let Manifest { id, positions, now_ms, watermarks, operator_watermarks, .. } =
+                    from.manifest.clone();
                 positions.into_iter().for_each(|old| put(&old.source, old.partition, old.position));
                 restored.epoch = epoch;
                 restored.decided = decided.id;
@@ -282,6 +287,7 @@ impl Recovery<'_> {
                 restored.started_from = Some(id);
                 restored.now_ms = restored.now_ms.max(now_ms);
                 restored.watermarks = watermarks;
+                restored.operator_watermarks = operator_watermarks;
                 self.resolve(connected, resolve, &mut restored.positions)?;
                 return Ok(restored);
             }
@@ -324,6 +330,7 @@ impl Recovery<'_> {
                 restored.now_ms = restored.now_ms.max(manifest.now_ms);
                 restored.prepared = manifest.prepared;
                 restored.watermarks = manifest.watermarks;
+                restored.operator_watermarks = manifest.operator_watermarks;
                 resolve
             }
         };
@@ -390,6 +397,7 @@ impl Recovery<'_> {
         let mut manifest =
             manifest_of(self.plan, self.operators, id.clone(), parent, positions, vec![], restored.now_ms);
         manifest.watermarks = restored.watermarks.clone();
+        manifest.operator_watermarks = restored.operator_watermarks.clone();
         manifest.keyed = restored.keyed.as_ref().map(|keyed| keyed.states.clone());
         manifest.started_from = restored.started_from.clone();
         let checkpoint = restored.keyed.as_ref().and_then(|keyed| keyed.checkpoint.as_ref());
@@ -416,8 +424,8 @@ impl Recovery<'_> {
         connected.decisions.retire(id.epoch)?;
         let keyed =
             restored.keyed.map(|keyed| KeyedStart { checkpoint: Some(self.store.path(&id)), ..keyed });
-        let Restored { positions, now_ms, watermarks, started_from, .. } = restored;
-        Ok(Recovered { start: id, positions, now_ms, watermarks, keyed, started_from })
+        let Restored { positions, now_ms, watermarks, operator_watermarks, started_from, .. } = restored;
+        Ok(Recovered { start: id, positions, now_ms, watermarks, operator_watermarks, keyed, started_from })
     }
 }
 
@@ -452,6 +460,7 @@ pub fn manifest_of(
         keyed: None,
         finished: false,
         started_from: None,
+        operator_watermarks: BTreeMap::new(),
     }
 }
 

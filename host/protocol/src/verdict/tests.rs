@@ -33,6 +33,7 @@ fn manifest(positions: &[(i32, i64)]) -> Manifest {
         keyed: None,
         finished: false,
         started_from: None,
+        operator_watermarks: BTreeMap::new(),
     }
 }
 

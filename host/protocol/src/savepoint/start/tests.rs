@@ -37,6 +37,7 @@ fn manifest(epoch: u64, offset: i64) -> Manifest {
         keyed: None,
         finished: false,
         started_from: None,
+        operator_watermarks: BTreeMap::new(),
     }
 }
 

@@ -128,9 +128,8 @@ fn decide(
     Ok(id)
 }
 
-/// State, and the time that belongs to it, go on as they are: only positions are reset.
+/// State goes on as it is; event time begins anew, or everything that is read again would be late.
 fn keep_state(situation: &Situation, before: &Manifest, manifest: &mut Manifest) -> std::io::Result<()> {
-    manifest.watermarks.clone_from(&before.watermarks);
     manifest.started_from.clone_from(&before.started_from);
     manifest.keyed.clone_from(&before.keyed);
     let Some(keyed) = &before.keyed else { return Ok(()) };
