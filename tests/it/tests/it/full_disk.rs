@@ -122,5 +122,5 @@ fn links_that_cannot_be_made_decide_nothing_and_are_made_later() {
             }
         }
     };
-    state_survives_a_full_disk("full-links", "size=64m,nr_inodes=3000", &[&but(0), &but(5), &but(40)]);
+    state_survives_a_full_disk("full-links", "size=64m,nr_inodes=3000", &[&but(0), &but(5), &but(20)]);
 }
