@@ -6,6 +6,7 @@ use super::arguments::Arguments;
 use super::first_committed::FirstCommitted;
 use super::keys::mixed;
 use super::pipeline::{Kind, Pipeline};
+use super::threads::Threads;
 use super::{Place, told};
 use crate::failure::Failure;
 use crate::fill::{Filling, write_digits};
@@ -41,6 +42,8 @@ pub struct Start {
     pub first: Duration,
     /// What the process had used of the processors until then: what a busy machine does not change.
     pub cpu: Option<Duration>,
+    /// Of that, by thread.
+    pub threads: Vec<(String, Duration)>,
     /// From the start of the process until the last subtask had its state.
     pub ready_ms: Option<u64>,
     /// How long the slowest subtask took to restore its state.
@@ -166,12 +169,14 @@ fn start(
     let mut process = MeasuredProcess::start(&mut command, &log)?;
     let (started, started_at) = (process.started, SystemTime::now());
     let at = first.wait(FIRST_MAX, || process.ended().map(|_| process.failure("weir has ended")))?;
-    let cpu = process.cpu();
+    let (cpu, mut threads) = (process.cpu(), Threads::default());
+    threads.look(process.pid());
     let restored = told::restored(&log, started_at);
     Ok(Start {
         what,
         first: at - started,
         cpu,
+        threads: threads.by_name(),
         ready_ms: restored.map(|restored| restored.ready_ms),
         restored_ms: restored.map(|restored| restored.took_ms),
     })

@@ -2,13 +2,15 @@
 
 use super::arguments::Arguments;
 use super::pipeline::Kind;
-use super::recovery::Recovery;
+use super::recovery::{Recovery, Start};
 use super::row::Outcome;
 use super::told::Spread;
 use crate::failure::Failure;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// Threads of a row that are printed.
 const THREADS_PRINTED: usize = 6;
@@ -118,6 +120,11 @@ fn milliseconds(Spread { p50_us, p99_us, max_us }: Spread) -> String {
     format!("{p50:.1}/{p99:.1}/{max:.1}")
 }
 
+fn by_thread(start: &Start) -> String {
+    let thread = |(name, cpu): &(String, Duration)| format!("{name} {:.2}", cpu.as_secs_f64());
+    start.threads.iter().take(THREADS_PRINTED).map(thread).collect::<Vec<_>>().join("  ")
+}
+
 /// Prints how soon weir was back.
 pub fn print_recoveries(recoveries: &[Recovery]) {
     if recoveries.is_empty() {
@@ -125,13 +132,13 @@ pub fn print_recoveries(recoveries: &[Recovery]) {
     }
     println!();
     println!(
-        "{:>10} {:>10} {:34} {:>12} {:>14} {:>15} {:>12}",
+        "{:>9} {:>8} {:31} {:>11} {:>13} {:>14} {:>6}  CPU s by thread",
         "state MiB", "keys", "start", "restored ms", "state ready s", "first record s", "CPU s"
     );
     for recovery in recoveries {
         for start in &recovery.starts {
             println!(
-                "{:>10} {:>10} {:34} {:>12} {:>14} {:>15.2} {:>12}",
+                "{:>9} {:>8} {:31} {:>11} {:>13} {:>14.2} {:>6}  {}",
                 recovery.state_bytes >> 20,
                 recovery.keys,
                 start.what,
@@ -139,6 +146,7 @@ pub fn print_recoveries(recoveries: &[Recovery]) {
                 or_dash(start.ready_ms.map(|ms| ms as f64 / 1e3), 2),
                 start.first.as_secs_f64(),
                 or_dash(start.cpu.map(|cpu| cpu.as_secs_f64()), 2),
+                by_thread(start),
             );
         }
     }
@@ -182,16 +190,18 @@ fn row(rows: &[Outcome], row: &Outcome) -> Value {
         "barrier_pause_us": spread(row.told.barrier_pause),
         "decision_us": spread(row.told.decision),
         "longest_pause_us": row.told.longest_pause_us,
-        "threads_cpu_us_per_record": row.threads.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        "threads_cpu_us_per_record": row.threads.iter().cloned().collect::<BTreeMap<_, _>>(),
     })
 }
 
 fn recovery(recovery: &Recovery) -> Value {
-    let start = |start: &super::recovery::Start| {
+    let seconds = |(name, cpu): &(String, Duration)| (name.clone(), cpu.as_secs_f64());
+    let start = |start: &Start| {
         json!({
             "start": start.what,
             "first_record_s": start.first.as_secs_f64(),
             "cpu_s": start.cpu.map(|cpu| cpu.as_secs_f64()),
+            "threads_cpu_s": start.threads.iter().map(seconds).collect::<BTreeMap<_, _>>(),
             "state_ready_ms": start.ready_ms,
             "restored_ms": start.restored_ms,
         })
