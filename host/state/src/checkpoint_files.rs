@@ -59,7 +59,55 @@ pub(crate) fn sync_directory(directory: &Path) -> Result<(), ConnectorError> {
         .map_err(|error| failure::of_io("syncing", directory, &error))
 }
 
+/// Gives a file that never changes a second name, or copies it durably where the file system does not link it: another
+/// one, one without links, or a file that has as many names as it can. True = linked.
+pub(crate) fn link_or_copy(from: &Path, to: &Path) -> io::Result<bool> {
+    link_with(|from, to| fs::hard_link(from, to), from, to)
+}
+
+fn link_with(
+    link: impl FnOnce(&Path, &Path) -> io::Result<()>,
+    from: &Path,
+    to: &Path,
+) -> io::Result<bool> {
+    match link(from, to) {
+        Ok(()) => Ok(true),
+        // A copy over a link of the same file would destroy it.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {
+            Err(error)
+        }
+        Err(_) => {
+            let mut target = File::create_new(to)?;
+            io::copy(&mut File::open(from)?, &mut target)?;
+            target.sync_all()?;
+            Ok(false)
+        }
+    }
+}
+
 /// True for a table of RocksDB: never changed once written.
 pub(crate) fn is_sst(name: &str) -> bool {
     name.ends_with(".sst")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_linked_is_copied_and_never_over_itself() {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("1.sst"), directory.path().join("2.sst"));
+        fs::write(&from, "table").unwrap();
+        // EPERM, EMLINK, EXDEV, EOPNOTSUPP.
+        for errno in [1, 31, 18, 95] {
+            let linked = link_with(|_, _| Err(io::Error::from_raw_os_error(errno)), &from, &to);
+            assert!(!linked.unwrap());
+            assert_eq!(fs::read(&to).unwrap(), b"table", "{errno}");
+            fs::remove_file(&to).unwrap();
+        }
+        assert!(link_or_copy(&from, &to).unwrap());
+        assert_eq!(link_or_copy(&from, &to).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&from).unwrap(), b"table");
+    }
 }

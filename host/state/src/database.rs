@@ -2,6 +2,7 @@
 
 use crate::failure;
 use crate::ordered::Stored;
+use crate::origin::Origin;
 use crate::tuning::Tuning;
 use rocksdb::{DB, IngestExternalFileOptions, ReadOptions, WriteBatch, WriteOptions};
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ pub(crate) struct Database {
     scratch_files: AtomicU64,
     /// Files whose checksum is known. SST files never change, and their names are not used twice.
     checksums: Mutex<BTreeMap<String, StateFile>>,
+    /// What the files that it began with are links of.
+    origin: Option<Origin>,
     /// The last failure of a read, with what follows from it.
     failure: Mutex<Option<ConnectorError>>,
 }
@@ -50,11 +53,12 @@ pub(crate) fn without_log() -> WriteOptions {
 }
 
 impl Database {
-    /// A database that was opened in [`database_directory`], with the checksums of the files that it began with.
+    /// A database that was opened in [`database_directory`], with origin and checksums of the files that it began with.
     pub(crate) fn new(
         db: DB,
         live: &Path,
         tuning: Tuning,
+        origin: Option<Origin>,
         checksums: BTreeMap<String, StateFile>,
     ) -> Database {
         Database {
@@ -65,6 +69,7 @@ impl Database {
             write_options: without_log(),
             scratch_files: AtomicU64::new(0),
             checksums: Mutex::new(checksums),
+            origin,
             failure: Mutex::default(),
         }
     }
@@ -103,7 +108,15 @@ impl Database {
     }
 
     fn failed(&self, doing: &str, error: &rocksdb::Error) -> ConnectorError {
-        self.note(failure::of_rocksdb(doing, &self.directory(), error))
+        self.note(self.failure_of(doing, &self.directory(), error))
+    }
+
+    /// What an error of the database means, which was about to do something with `place`.
+    pub(crate) fn failure_of(&self, doing: &str, place: &Path, error: &rocksdb::Error) -> ConnectorError {
+        match &self.origin {
+            Some(origin) => origin.of_rocksdb(doing, place, error),
+            None => failure::of_rocksdb(doing, place, error),
+        }
     }
 
     /// Drops a column family that nothing reads any more.

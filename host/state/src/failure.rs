@@ -7,13 +7,17 @@ use weir_protocol::connector::ConnectorError;
 
 /// An error of RocksDB while `doing` something with `place`, which is a file or a directory.
 pub(crate) fn of_rocksdb(doing: &str, place: &Path, error: &rocksdb::Error) -> ConnectorError {
-    let text = error.to_string();
+    of_text(doing, place, error.kind(), &error.to_string())
+}
+
+/// The same of an error's kind and text.
+pub(crate) fn of_text(doing: &str, place: &Path, kind: RocksKind, text: &str) -> ConnectorError {
     let place = place.display();
-    match error.kind() {
+    match kind {
         RocksKind::Corruption => ConnectorError::refused(format!(
             "{place}: {doing} met damaged data: {text}; restore an earlier checkpoint"
         )),
-        _ if is_full(&text) => ConnectorError::transient(format!(
+        _ if is_full(text) => ConnectorError::transient(format!(
             "{place}: {doing} found no space left: {text}; free some space"
         )),
         _ if text.contains("Too many open files") => ConnectorError::transient(format!(

@@ -8,6 +8,7 @@ use crate::column_family::FamilyName;
 use crate::failure;
 use crate::key_layout::{ordinal_bytes, push_map_prefix, push_value_key, split_map_key, split_value_key};
 use crate::ordered::{TimerKey, split_stored_value};
+use crate::origin::Origin;
 use crate::tuning::Tuning;
 use rocksdb::{ColumnFamilyDescriptor, DB, ReadOptions};
 use std::fs;
@@ -44,7 +45,9 @@ pub struct StoredTimer<'a> {
 /// One part of a checkpoint, open for reading.
 pub struct PartReader {
     db: DB,
-    scratch: Scratch,
+    origin: Origin,
+    /// Dropped behind the database, which has its files open.
+    _scratch: Scratch,
 }
 
 /// The links, which go with the reader.
@@ -74,13 +77,14 @@ impl PartReader {
         link().map_err(|error| failure::of_io("linking for reading", directory, &error))?;
         let tuning = Tuning::new(BLOCKS_BYTES);
         let options = tuning.database_options();
+        let origin = Origin::new(&scratch.0, directory, part);
         let failed = |error: rocksdb::Error| {
-            failure::of_rocksdb("opening a part of the checkpoint", directory, &error)
+            origin.of_rocksdb("opening a part of the checkpoint", directory, &error)
         };
         let names = DB::list_cf(&options, &scratch.0).map_err(failed)?;
         let families = names.iter().map(|name| ColumnFamilyDescriptor::new(name, tuning.family_options(0)));
         let db = DB::open_cf_descriptors_read_only(&options, &scratch.0, families, false).map_err(failed)?;
-        Ok(PartReader { db, scratch })
+        Ok(PartReader { db, origin, _scratch: scratch })
     }
 
     /// Shows the entries of a state, those of one key in order; all entries where no key is asked for. Ends early when
@@ -126,7 +130,7 @@ impl PartReader {
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<bool, String>,
     ) -> Result<(), ConnectorError> {
         let Some(handle) = self.db.cf_handle(family) else { return Ok(()) };
-        let place = &self.scratch.0;
+        let place = self.origin.checkpoint();
         let mut entries = self.db.raw_iterator_cf_opt(handle, ReadOptions::default());
         entries.seek(prefix);
         while let Some((key, value)) = entries.item() {
@@ -141,7 +145,7 @@ impl PartReader {
             }
             entries.next();
         }
-        entries.status().map_err(|error| failure::of_rocksdb("reading", place, &error))
+        entries.status().map_err(|error| self.origin.of_rocksdb("reading", place, &error))
     }
 }
 

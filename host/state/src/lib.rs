@@ -11,7 +11,7 @@
 //! - `sst` and `ordered_families`: how a frozen set gets into RocksDB
 //! - `restore`, `rescale` and `migrate`: the way back, for another range of keys or another version
 //! - [`inspect`]: reads a checkpoint beside a running host
-//! - `verify` and `checkpoint_files`: whether files are what the manifest says
+//! - `verify` and `checkpoint_files`: whether files are what the manifest says; `origin`: which of them an error means
 //! - `database`, `tuning`, `column_family` and `key_layout`: RocksDB, and what lies in it where
 //!
 //! *Invariants:* nothing outlives an incarnation except the checkpoint; no iterator of RocksDB is held across calls; the
@@ -34,6 +34,7 @@ mod memory_share;
 mod migrate;
 mod ordered;
 mod ordered_families;
+mod origin;
 mod prefetch;
 mod rescale;
 mod restore;

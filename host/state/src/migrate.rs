@@ -2,7 +2,6 @@
 
 use crate::arguments::{check_column, check_optional_column, entry};
 use crate::database::Family;
-use crate::failure;
 use crate::key_layout::{StoredKey, split_map_key, split_value_key};
 use crate::ordered::split_stored_value;
 use crate::ordered_families::write_if_full;
@@ -97,8 +96,8 @@ fn read_page(
         bytes += key.len() + value.len();
         stored.next();
     }
-    let place = family.database.directory();
-    stored.status().map_err(|error| failure::of_rocksdb("reading a state to migrate", &place, &error))?;
+    let (database, place) = (&family.database, family.database.directory());
+    stored.status().map_err(|error| database.failure_of("reading a state to migrate", &place, &error))?;
     Ok(page)
 }
 
@@ -174,7 +173,7 @@ fn count(family: &Family) -> Result<u64, ConnectorError> {
         count += 1;
         entries.next();
     }
-    let place = family.database.directory();
-    entries.status().map_err(|error| failure::of_rocksdb("counting migrated entries", &place, &error))?;
+    let (database, place) = (&family.database, family.database.directory());
+    entries.status().map_err(|error| database.failure_of("counting migrated entries", &place, &error))?;
     Ok(count)
 }

@@ -2,13 +2,12 @@
 
 use crate::column_family::FamilyName;
 use crate::database::Family;
-use crate::failure;
 use crate::key_layout::{ordinal_bytes, ordinal_of, ordinal_of_timer, split_map_key, split_value_key};
 use crate::ordered_families::write_if_full;
+use crate::origin::Origin;
 use crate::sst;
 use rocksdb::{DB, DBRawIterator, ReadOptions, WriteBatch};
 use std::ops::Range;
-use std::path::Path;
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::key_group::KeyGroups;
 use weir_protocol::state::StateKind;
@@ -57,10 +56,10 @@ fn trim_timers(family: &Family, owned: &Range<u32>, groups: &KeyGroups) -> Resul
     family.database.write(batch)
 }
 
-/// Copies what lies in the range out of another database, which is open for reading in `place`. Returns the bytes.
+/// Copies what lies in the range out of another database, whose links are open for reading. Returns the bytes.
 pub(crate) fn copy_range(
     source: &DB,
-    place: &Path,
+    origin: &Origin,
     family: &Family,
     range: &Range<u32>,
     groups: &KeyGroups,
@@ -84,7 +83,7 @@ pub(crate) fn copy_range(
     let bytes = copy_wanted(&mut entries, family, &wanted)?;
     entries
         .status()
-        .map_err(|error| failure::of_rocksdb("reading a part of the checkpoint", place, &error))?;
+        .map_err(|error| origin.of_rocksdb("reading a part of the checkpoint", origin.checkpoint(), &error))?;
     Ok(bytes)
 }
 
@@ -120,7 +119,7 @@ fn copy_wanted(
 /// entries come in another order than they have here, so they are written one by one.
 pub(crate) fn divide_anew(
     source: &DB,
-    place: &Path,
+    origin: &Origin,
     family: &Family,
     range: &Range<u32>,
     groups: &KeyGroups,
@@ -151,7 +150,7 @@ pub(crate) fn divide_anew(
     }
     entries
         .status()
-        .map_err(|error| failure::of_rocksdb("reading a part of the checkpoint", place, &error))?;
+        .map_err(|error| origin.of_rocksdb("reading a part of the checkpoint", origin.checkpoint(), &error))?;
     family.database.write(batch)?;
     Ok(bytes)
 }
@@ -161,5 +160,5 @@ fn is_timer(family: &Family) -> bool {
 }
 
 fn failed<'a>(family: &'a Family, doing: &'a str) -> impl Fn(rocksdb::Error) -> ConnectorError + 'a {
-    move |error| failure::of_rocksdb(doing, &family.database.directory(), &error)
+    move |error| family.database.failure_of(doing, &family.database.directory(), &error)
 }

@@ -3,16 +3,18 @@
 //! The part with the most bytes becomes the database, by hard links; what other parts hold of the subtask's range is
 //! copied out of them in order. The checkpoint itself is only read and linked, so a restore that fails can be repeated.
 
-use crate::checkpoint_files::is_sst;
+use crate::checkpoint_files::{is_sst, link_or_copy};
 use crate::column_family::FamilyName;
 use crate::database::{Database, Family, database_directory, scratch_directory};
 use crate::failure;
 use crate::migrate::migrate;
+use crate::origin::Origin;
 use crate::rescale::{copy_range, divide_anew, overlap, trim};
 use crate::tuning::Tuning;
 use rocksdb::{ColumnFamilyDescriptor, DB};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use weir_protocol::connector::ConnectorError;
@@ -40,6 +42,7 @@ pub(crate) fn open_database(
         .map(|(number, (source, part))| OtherPart {
             source,
             part,
+            origin: Origin::new(&open.live.join(format!("part-{number}")), source, part),
             linked: open.live.join(format!("part-{number}")),
         })
         .collect();
@@ -53,7 +56,8 @@ pub(crate) fn open_database(
         link_part(other.source, other.part, &other.linked, &mut restored)?;
     }
     reached("restore_linked");
-    let database = Arc::new(open_families(open, tuning, base.is_some(), &others, checksums)?);
+    let origin = base.map(|(source, part)| Origin::new(&database_directory(open.live), source, part));
+    let database = Arc::new(open_families(open, tuning, origin, &others, checksums)?);
     if let Some((_, part)) = base {
         trim_all(&database, open, part)?;
     }
@@ -70,6 +74,8 @@ struct OtherPart<'a> {
     part: &'a StatePart,
     /// Its links in the live directory: RocksDB opens no directory without writing to it.
     linked: PathBuf,
+    /// What they are links of.
+    origin: Origin,
 }
 
 type Part<'a> = (&'a Path, &'a StatePart);
@@ -98,14 +104,15 @@ fn link_part(
     fs::create_dir_all(into).map_err(|error| failure::of_io("creating", into, &error))?;
     for file in &part.files {
         let (from, to) = (source.join(&file.name), into.join(&file.name));
-        if is_sst(&file.name) && fs::hard_link(&from, &to).is_ok() {
+        let failed =
+            |error: &io::Error| failure::of_io("linking or copying into the live directory", &from, error);
+        if !is_sst(&file.name) {
+            restored.copied_bytes += fs::copy(&from, &to).map_err(|error| failed(&error))?;
+        } else if link_or_copy(&from, &to).map_err(|error| failed(&error))? {
             restored.linked_bytes += file.size;
-            continue;
+        } else {
+            restored.copied_bytes += file.size;
         }
-        // Another file system, or one without links: a copy does as well.
-        let copied = fs::copy(&from, &to)
-            .map_err(|error| failure::of_io("copying into the live directory", &from, &error))?;
-        restored.copied_bytes += copied;
     }
     Ok(())
 }
@@ -114,14 +121,20 @@ fn link_part(
 fn open_families(
     open: &OpenState<'_>,
     tuning: &Tuning,
-    has_base: bool,
+    base: Option<Origin>,
     others: &[OtherPart<'_>],
     checksums: BTreeMap<String, StateFile>,
 ) -> Result<Database, ConnectorError> {
     let directory = database_directory(open.live);
     let options = tuning.database_options();
-    let failed = |doing: &str, error: &rocksdb::Error| failure::of_rocksdb(doing, &directory, error);
-    let found = if has_base { families_in(tuning, &directory)? } else { BTreeSet::new() };
+    let failed = |doing: &str, error: &rocksdb::Error| match &base {
+        Some(base) => base.of_rocksdb(doing, base.checkpoint(), error),
+        None => failure::of_rocksdb(doing, &directory, error),
+    };
+    let found = match &base {
+        Some(base) => families_of(tuning, &directory, base)?,
+        None => BTreeSet::new(),
+    };
     let mut wanted = declared(open);
     for name in found.iter().chain(&families_of_others(tuning, others)?) {
         if !is_dropped(open, name) {
@@ -141,19 +154,25 @@ fn open_families(
         db.create_cf(name, &tuning.family_options(ttl_ms(open, name)))
             .map_err(|error| failed("adding a state", &error))?;
     }
-    Ok(Database::new(db, open.live, tuning.clone(), checksums))
+    Ok(Database::new(db, open.live, tuning.clone(), base, checksums))
 }
 
-fn families_in(tuning: &Tuning, directory: &Path) -> Result<BTreeSet<String>, ConnectorError> {
-    let names = DB::list_cf(&tuning.database_options(), directory)
-        .map_err(|error| failure::of_rocksdb("listing the column families", directory, &error))?;
+/// The families in a directory of links.
+fn families_of(
+    tuning: &Tuning,
+    directory: &Path,
+    origin: &Origin,
+) -> Result<BTreeSet<String>, ConnectorError> {
+    let names = DB::list_cf(&tuning.database_options(), directory).map_err(|error| {
+        origin.of_rocksdb("listing the column families", origin.checkpoint(), &error)
+    })?;
     Ok(names.into_iter().filter(|name| name != DEFAULT_FAMILY).collect())
 }
 
 fn families_of_others(tuning: &Tuning, others: &[OtherPart<'_>]) -> Result<BTreeSet<String>, ConnectorError> {
     let mut names = BTreeSet::new();
     for other in others {
-        names.extend(families_in(tuning, &other.linked)?);
+        names.extend(families_of(tuning, &other.linked, &other.origin)?);
     }
     Ok(names)
 }
@@ -220,9 +239,9 @@ fn copy_part(
 ) -> Result<(), ConnectorError> {
     let tuning = database.tuning();
     let range = overlap(&open.ordinals, &other.part.ordinals());
-    let names = families_in(tuning, &other.linked)?;
+    let names = families_of(tuning, &other.linked, &other.origin)?;
     let failed = |error: &rocksdb::Error| {
-        failure::of_rocksdb("opening a part of the checkpoint", &other.linked, error)
+        other.origin.of_rocksdb("opening a part of the checkpoint", other.origin.checkpoint(), error)
     };
     let descriptors = names.iter().map(String::as_str).chain([DEFAULT_FAMILY]);
     let descriptors = descriptors.map(|name| ColumnFamilyDescriptor::new(name, tuning.family_options(0)));
@@ -232,9 +251,9 @@ fn copy_part(
     for name in names.iter().filter(|name| !is_dropped(open, name)) {
         let family = Family { database: database.clone(), name: name.clone() };
         restored.copied_bytes += if open.restored_groups == open.groups {
-            copy_range(&source, &other.linked, &family, &range, &open.groups)?
+            copy_range(&source, &other.origin, &family, &range, &open.groups)?
         } else {
-            divide_anew(&source, &other.linked, &family, &open.ordinals, &open.groups)?
+            divide_anew(&source, &other.origin, &family, &open.ordinals, &open.groups)?
         };
     }
     drop(source);
@@ -243,8 +262,11 @@ fn copy_part(
 
 /// All families of a database that weir made.
 fn families(database: &Arc<Database>) -> Result<Vec<Family>, ConnectorError> {
-    let names = families_in(database.tuning(), &database.directory())?;
-    Ok(names.into_iter().map(|name| Family { database: database.clone(), name }).collect())
+    let directory = database.directory();
+    let names = DB::list_cf(&database.tuning().database_options(), &directory)
+        .map_err(|error| database.failure_of("listing the column families", &directory, &error))?;
+    let names = names.into_iter().filter(|name| name != DEFAULT_FAMILY);
+    Ok(names.map(|name| Family { database: database.clone(), name }).collect())
 }
 
 /// Rewrites the states whose version was raised, and drops what they were. The checkpoint still has it.

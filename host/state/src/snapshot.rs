@@ -81,7 +81,7 @@ impl Drop for Snapshot {
 
 /// Makes the directory: RocksDB flushes its memtables, links tables and copies the small rest.
 fn link(database: &Database, directory: &Path) -> Result<(), ConnectorError> {
-    let failed = |error: &rocksdb::Error| failure::of_rocksdb("taking a checkpoint", directory, error);
+    let failed = |error: &rocksdb::Error| database.failure_of("taking a checkpoint", directory, error);
     if let Some(parent) = directory.parent() {
         fs::create_dir_all(parent).map_err(|error| failure::of_io("creating", parent, &error))?;
     }
