@@ -17,6 +17,9 @@ use std::time::Duration;
 /// How long one look at the broker takes at most.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Errors of the client that are shown where it does not come to an end.
+const ERRORS_KEPT: usize = 10;
+
 /// Reads until it is told to finish.
 pub struct Watcher {
     stop: Arc<AtomicBool>,
@@ -29,6 +32,8 @@ struct Reading {
     /// Per partition the next offset.
     next: BTreeMap<(String, i32), i64>,
     model: Arc<Mutex<KeyedModel>>,
+    /// What the client said last beside records and ends.
+    errors: Vec<String>,
 }
 
 impl Watcher {
@@ -44,7 +49,7 @@ impl Watcher {
                     .map(|partition| ((topic.clone(), partition), 0)),
             );
         }
-        let mut reading = Reading { consumer, topics: topics.to_vec(), next, model };
+        let mut reading = Reading { consumer, topics: topics.to_vec(), next, model, errors: Vec::new() };
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, cluster) = (stop.clone(), cluster.clone());
         let body = move || {
@@ -57,6 +62,8 @@ impl Watcher {
                     (cluster.undecided(&topic) <= 0).then_some(())
                 });
             }
+            // A client that lived through kills of its broker may have given up a partition: a fresh one reads the rest.
+            reading.consumer = cluster.consumer("read_committed", "nobody");
             reading.read_to_the_end();
         };
         Watcher { stop, thread: Some(std::thread::spawn(body)) }
@@ -101,7 +108,13 @@ impl Reading {
                 None
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => Some(partition),
-            Some(Err(_)) | None => None,
+            Some(Err(error)) => {
+                self.errors.push(error.to_string());
+                let most = self.errors.len().saturating_sub(ERRORS_KEPT);
+                self.errors.drain(..most);
+                None
+            }
+            None => None,
         }
     }
 
@@ -112,7 +125,11 @@ impl Reading {
         let begun = std::time::Instant::now();
         while open > 0 {
             open -= usize::from(self.look().is_some());
-            assert!(begun.elapsed() < DEADLINE * 2, "{open} partitions of the output have no end");
+            assert!(
+                begun.elapsed() < DEADLINE * 2,
+                "{open} partitions of the output have no end; the client said {:#?}",
+                self.errors
+            );
         }
     }
 }
