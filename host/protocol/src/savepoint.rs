@@ -15,6 +15,7 @@
 use crate::epoch::CheckpointId;
 use crate::manifest::ManifestHash;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::fmt;
 
 mod start;
@@ -22,7 +23,16 @@ mod start;
 pub use start::{Decided, SavepointRefusal, SavepointStart, SavepointVerdict, judge_start};
 
 /// The version of the encoding that this build writes. It reads all versions up to it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// From this version on the description ends with a hash of itself.
+const HASHED_SINCE: u32 = 2;
+
+/// What stands in front of that hash, and behind it.
+const HASH_HEAD: &str = ",\n  \"sha256\": \"";
+const HASH_TAIL: &str = "\"\n}\n";
+/// Hex digits of a hash.
+const HASH_DIGITS: usize = 64;
 
 /// The name of the description.
 pub const DESCRIPTION: &str = "savepoint.json";
@@ -36,19 +46,21 @@ const NAME_CHARS_MAX: usize = 100;
 pub struct SavepointName(String);
 
 impl SavepointName {
-    /// Accepts 1 to 100 of `A-Z a-z 0-9 . _ -`, not beginning with a dot or a dash, not ending in `.tmp`.
+    /// Accepts 1 to 100 of `A-Z a-z 0-9 . _ -`, not beginning with a dot or a dash, not ending in `.tmp`, and not `LOCK`.
     pub fn parse(text: &str) -> Result<SavepointName, String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let fits = !text.is_empty()
             && text.len() <= NAME_CHARS_MAX
             && text.chars().all(allowed)
             && !text.starts_with(['.', '-'])
-            && !text.ends_with(".tmp");
+            && !text.ends_with(".tmp")
+            // A file beside the savepoints, on some file systems in whatever case.
+            && !text.eq_ignore_ascii_case("LOCK");
         if fits {
             return Ok(SavepointName(text.to_owned()));
         }
         Err(format!(
-            "{text:?} cannot be the name of a savepoint: expected 1 to {NAME_CHARS_MAX} of A-Z a-z 0-9 . _ -, not beginning with . or -, not ending in .tmp"
+            "{text:?} cannot be the name of a savepoint: expected 1 to {NAME_CHARS_MAX} of A-Z a-z 0-9 . _ -, not beginning with . or -, not ending in .tmp, not LOCK"
         ))
     }
 
@@ -126,22 +138,32 @@ pub enum SavepointError {
 }
 
 impl Savepoint {
-    /// The bytes that are stored.
+    /// The bytes that are stored. A description of an earlier version is written as that version was.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes =
-            serde_json::to_vec_pretty(self).expect("a savepoint has no maps with keys that are no text");
-        bytes.push(b'\n');
-        bytes
+        let mut text =
+            serde_json::to_string_pretty(self).expect("a savepoint has no maps with keys that are no text");
+        if self.version >= HASHED_SINCE {
+            // The hash is of every byte in front of its member.
+            text.truncate(text.len() - "\n}".len());
+            let hash = hash_of(text.as_bytes());
+            text = [text.as_str(), HASH_HEAD, &hash, "\"\n}"].concat();
+        }
+        text.push('\n');
+        text.into_bytes()
     }
 
     /// Reads stored bytes. A path that leads out of the savepoint is damage.
     pub fn decode(bytes: &[u8]) -> Result<Savepoint, SavepointError> {
         let damaged = |error: serde_json::Error| SavepointError::Damaged(error.to_string());
         let value: serde_json::Value = serde_json::from_slice(bytes).map_err(damaged)?;
-        match value.get("version").and_then(serde_json::Value::as_u64) {
+        let version = match value.get("version").and_then(serde_json::Value::as_u64) {
             Some(found) if found > u64::from(VERSION) => return Err(SavepointError::Future { found }),
-            Some(_) => {}
+            Some(version) => version,
             None => return Err(SavepointError::Damaged("it has no version".to_owned())),
+        };
+        // A member that version 1 does not have tells that the version is not as it was written.
+        if version >= u64::from(HASHED_SINCE) || value.get("sha256").is_some() {
+            check_hash(bytes)?;
         }
         let savepoint: Savepoint = serde_json::from_value(value).map_err(damaged)?;
         if savepoint.manifest_hash().is_none() {
@@ -165,6 +187,28 @@ impl Savepoint {
     pub fn size(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()
     }
+}
+
+/// SHA-256 as hex digits.
+fn hash_of(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The description is as it was written, byte for byte.
+fn check_hash(bytes: &[u8]) -> Result<(), SavepointError> {
+    let damaged = |what: String| Err(SavepointError::Damaged(what));
+    let rest = bytes.strip_suffix(HASH_TAIL.as_bytes());
+    let Some((rest, digits)) = rest.and_then(|rest| rest.split_last_chunk::<HASH_DIGITS>()) else {
+        return damaged("it does not end with its own sha256".to_owned());
+    };
+    let Some(described) = rest.strip_suffix(HASH_HEAD.as_bytes()) else {
+        return damaged("it does not end with its own sha256".to_owned());
+    };
+    let found = hash_of(described);
+    if found.as_bytes() == digits {
+        return Ok(());
+    }
+    damaged(format!("its sha256 is {found}, expected {}", String::from_utf8_lossy(digits)))
 }
 
 /// True for a relative path of plain names.
@@ -203,11 +247,37 @@ mod tests {
     }
 
     #[test]
-    fn version_1_is_read_as_it_was_written() {
+    fn every_version_is_read_as_it_was_written() {
         // Carried from host to host: if this test fails, raise the version instead of changing the text.
-        let golden = include_str!("../golden/savepoint-v1.json");
-        assert_eq!(Savepoint::decode(golden.as_bytes()), Ok(savepoint()));
-        assert_eq!(String::from_utf8(savepoint().encode()).unwrap(), golden);
+        for (version, golden) in [
+            (1, include_str!("../golden/savepoint-v1.json")),
+            (2, include_str!("../golden/savepoint-v2.json")),
+        ] {
+            let savepoint = Savepoint { version, ..savepoint() };
+            assert_eq!(Savepoint::decode(golden.as_bytes()), Ok(savepoint.clone()));
+            assert_eq!(String::from_utf8(savepoint.encode()).unwrap(), golden);
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_description_is_refused() {
+        let bytes = savepoint().encode();
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1 << bit;
+                assert!(Savepoint::decode(&flipped).is_err(), "bit {bit} of byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_description_that_was_changed_and_says_to_be_old_is_refused() {
+        let text = String::from_utf8(savepoint().encode()).unwrap();
+        let old = text.replace("\"version\": 2", "\"version\": 1").replace("orders", "others");
+        assert!(
+            matches!(Savepoint::decode(old.as_bytes()), Err(SavepointError::Damaged(why)) if why.contains("sha256"))
+        );
     }
 
     #[test]
@@ -221,7 +291,7 @@ mod tests {
     #[test]
     fn a_savepoint_from_the_future_names_its_version() {
         let text =
-            String::from_utf8(savepoint().encode()).unwrap().replace("\"version\": 1", "\"version\": 7");
+            String::from_utf8(savepoint().encode()).unwrap().replace("\"version\": 2", "\"version\": 7");
         assert_eq!(Savepoint::decode(text.as_bytes()), Err(SavepointError::Future { found: 7 }));
     }
 
@@ -245,7 +315,8 @@ mod tests {
         for good in ["a", "before-upgrade", "2026-01-31T12.00.00Z", "_x"] {
             assert_eq!(SavepointName::parse(good).unwrap().as_str(), good);
         }
-        for bad in ["", ".", "..", ".x", "-x", "a/b", "a b", "x.tmp", "ü", &"x".repeat(101)] {
+        for bad in ["LOCK", "lock", "", ".", "..", ".x", "-x", "a/b", "a b", "x.tmp", "ü", &"x".repeat(101)]
+        {
             assert!(SavepointName::parse(bad).is_err_and(|why| why.contains("expected 1 to 100")), "{bad}");
         }
     }

@@ -57,22 +57,14 @@ impl CheckpointStore {
     }
 
     /// Puts the state of a complete checkpoint, or of a savepoint, into the one that is being made: by hard links, or as
-    /// copies where it lies on another file system.
+    /// copies where the file system makes none.
     pub fn link_state(&self, from: &Path, to: &CheckpointId, parts: &[StatePart]) -> io::Result<()> {
         let to = self.temporary(to);
         for part in parts {
             let (from, to) = (from.join(part.directory()), to.join(part.directory()));
             create_dir_all(&to)?;
             for file in &part.files {
-                let (from, to) = (from.join(&file.name), to.join(&file.name));
-                match std::fs::hard_link(&from, &to) {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                        std::fs::copy(&from, &to)?;
-                        File::open(&to)?.sync_all()?;
-                    }
-                    Err(error) => return Err(error),
-                }
+                link_or_copy(&from.join(&file.name), &to.join(&file.name))?;
             }
             File::open(&to)?.sync_all()?;
         }
@@ -187,7 +179,7 @@ impl CheckpointStore {
                 None => name.ends_with(".tmp"),
             };
             if undecided {
-                remove_dir_all(self.checkpoints().join(name))?;
+                self.remove(&name)?;
             }
         }
         Ok(())
@@ -200,11 +192,57 @@ impl CheckpointStore {
         ids.retain(|id| id.epoch <= decided.epoch);
         ids.sort();
         let old = ids.len().saturating_sub(self.retain);
-        for id in &ids[..old] {
-            remove_dir_all(self.checkpoints().join(id.to_string()))?;
-        }
-        Ok(())
+        ids[..old].iter().try_for_each(|id| self.remove(&id.to_string()))
     }
+
+    /// A checkpoint goes as a whole: who reads beside the host finds all of it, or no such directory.
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let place = self.checkpoints().join(name);
+        if name.ends_with(".tmp") {
+            return remove_if_there(&place);
+        }
+        let going = self.checkpoints().join(format!("{name}.tmp"));
+        // One that was going when the host was killed.
+        remove_if_there(&going)?;
+        rename(&place, &going)?;
+        remove_dir_all(going)
+    }
+}
+
+fn remove_if_there(directory: &Path) -> io::Result<()> {
+    match remove_dir_all(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Gives a file that never changes a second name, or copies it durably where the file system does not link it: another
+/// one, one without links, or a file that has as many names as it can. A file that is gone, or a name that is taken, is
+/// an error: a copy over a link of the same file would destroy it.
+pub(crate) fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
+    link_with(|from, to| std::fs::hard_link(from, to), from, to)
+}
+
+fn link_with(link: impl FnOnce(&Path, &Path) -> io::Result<()>, from: &Path, to: &Path) -> io::Result<()> {
+    match link(from, to) {
+        Ok(()) => Ok(()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {
+            Err(error)
+        }
+        Err(_) => copy_durably(from, to),
+    }
+}
+
+/// Copies into a file that is not there yet. What could not be copied wholly is not there afterwards either.
+pub(crate) fn copy_durably(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = File::open(from)?;
+    let mut target = File::create_new(to)?;
+    let copied = io::copy(&mut source, &mut target).and_then(|_| target.sync_all());
+    if copied.is_err() {
+        // The reason counts; another try must find the name free.
+        let _ = std::fs::remove_file(to);
+    }
+    copied
 }
 
 /// Writes a small file such that after a crash it is either the old or the new one.
@@ -216,3 +254,6 @@ pub fn write_durably(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<(
     rename(&temporary, directory.join(name))?;
     File::open(directory)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! savepoints/<name>/   a complete savepoint (was `<name>.tmp` until all of it was durable)
+//!            <…>.tmp/  unfinished; one that nobody is at is removed by who takes the lock next
 //!            LOCK      held while one is made, imported or removed
 //! ```
 //!
@@ -9,25 +10,33 @@
 //! of a savepoint are links where the file system allows it, and copies where it is another one.
 
 use crate::checkpoint_store::CheckpointStore;
+use contents::seal;
 use rustix::fs::{FlockOperation, flock};
-use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::decision::{DecisionRecord, Owner};
+use weir_protocol::epoch::CheckpointId;
 use weir_protocol::kill_point::reached;
 use weir_protocol::manifest::{Manifest, ManifestHash};
-use weir_protocol::savepoint::{DESCRIPTION, Savepoint, SavepointFile, SavepointName, VERSION, stays_inside};
+use weir_protocol::savepoint::{Savepoint, SavepointFile, SavepointName, VERSION};
 use weir_protocol::state::StateBackend;
 use weir_protocol::verdict::FoundManifest;
+use writer::{Writer, sync};
+
+mod contents;
+mod unpacking;
+mod writer;
+
+pub use contents::{copy, load, manifest, verify};
+pub use unpacking::Unpacking;
 
 const MANIFEST: &str = "manifest.json";
 /// The pipeline file, in a savepoint and in the pipeline's directory.
 pub const PIPELINE_FILE: &str = "pipeline.toml";
 /// How often the newest checkpoint may go while it is linked.
 const ATTEMPTS_MAX: usize = 10;
-const BUFFER_BYTES: usize = 1 << 18;
 
 /// The savepoints of one pipeline in one place.
 #[derive(Debug)]
@@ -61,8 +70,8 @@ pub struct Listed {
 
 /// A copy that an attempt could not finish.
 enum Interrupted {
-    /// The checkpoint went meanwhile.
-    Gone,
+    /// A file of the checkpoint went meanwhile, and most likely all of it.
+    Gone(CheckpointId, ConnectorError),
     Failed(ConnectorError),
 }
 
@@ -82,6 +91,7 @@ impl SavepointStore {
         let _lock = self.lock()?;
         self.refuse_existing(new.name)?;
         let store = CheckpointStore::open(new.pipeline, 1)?;
+        let mut gone: Option<CheckpointId> = None;
         for _ in 0..ATTEMPTS_MAX {
             let temporary = self.fresh_temporary(new.name)?;
             match self.link_newest(new, &store, &temporary) {
@@ -90,7 +100,12 @@ impl SavepointStore {
                     self.publish(new.name, &temporary)?;
                     return Ok(savepoint);
                 }
-                Err(Interrupted::Gone) => {}
+                // A checkpoint that goes is not the newest any more; the same again has lost a file.
+                Err(Interrupted::Gone(id, error)) if gone.as_ref() == Some(&id) => {
+                    let _ = fs::remove_dir_all(&temporary);
+                    return Err(error);
+                }
+                Err(Interrupted::Gone(id, _)) => gone = Some(id),
                 Err(Interrupted::Failed(error)) => {
                     // What was linked so far is of no use; the reason counts.
                     let _ = fs::remove_dir_all(&temporary);
@@ -114,7 +129,7 @@ impl SavepointStore {
         let checkpoint = store.path(&manifest.id);
         let mut writer = Writer { root: temporary, files: Vec::new() };
         let gone = |error: io::Error, path: &Path| match error.kind() {
-            io::ErrorKind::NotFound if !checkpoint.join(MANIFEST).exists() => Interrupted::Gone,
+            io::ErrorKind::NotFound => Interrupted::Gone(manifest.id.clone(), unreadable(path, &error)),
             _ => Interrupted::Failed(unreadable(path, &error)),
         };
         writer.take(&checkpoint.join(MANIFEST), MANIFEST).map_err(|error| gone(error, &checkpoint))?;
@@ -234,12 +249,14 @@ impl SavepointStore {
         removed.map_err(|error| unwritable(&path, &error))
     }
 
+    /// The right to write to the store. What earlier holders left unfinished is gone.
     fn lock(&self) -> Result<File, ConnectorError> {
         let path = self.directory.join("LOCK");
         let open = || -> io::Result<File> {
             fs::create_dir_all(&self.directory)?;
             let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
             flock(&lock, FlockOperation::LockExclusive)?;
+            self.remove_left_behind()?;
             Ok(lock)
         };
         open().map_err(|error| unwritable(&path, &error))
@@ -309,80 +326,6 @@ pub fn newest_decided(
     )))
 }
 
-/// Reads the description of the savepoint in a directory.
-pub fn load(directory: &Path) -> Result<Savepoint, ConnectorError> {
-    let path = directory.join(DESCRIPTION);
-    let bytes = fs::read(&path).map_err(|error| {
-        ConnectorError::permanent(format!(
-            "{}: {error}; expected the directory of a savepoint",
-            path.display()
-        ))
-    })?;
-    Savepoint::decode(&bytes).map_err(|error| ConnectorError::refused(format!("{}: {error}", path.display())))
-}
-
-/// The manifest of a savepoint, checked against its description.
-pub fn manifest(directory: &Path, savepoint: &Savepoint) -> Result<Manifest, ConnectorError> {
-    let path = directory.join(MANIFEST);
-    let bytes = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
-    let damaged =
-        |what: String| ConnectorError::refused(format!("{}: {what}; use another copy", path.display()));
-    let hash = savepoint.manifest_hash().ok_or_else(|| damaged("its hash is not known".to_owned()))?;
-    let manifest = Manifest::decode_decided(&bytes, &hash).map_err(|error| damaged(error.to_string()))?;
-    if manifest.id != savepoint.id {
-        return Err(damaged(format!("it is of checkpoint {}, expected {}", manifest.id, savepoint.id)));
-    }
-    Ok(manifest)
-}
-
-/// Reads every byte of a savepoint and compares. The error names the first file that is not as it was.
-pub fn verify(
-    directory: &Path,
-    savepoint: &Savepoint,
-    backend: &dyn StateBackend,
-) -> Result<Manifest, ConnectorError> {
-    let manifest = manifest(directory, savepoint)?;
-    let listed = |path: &str| savepoint.files.iter().any(|file| file.path == path);
-    for part in manifest.keyed.iter().flat_map(|keyed| &keyed.parts) {
-        let own = part.directory();
-        // The names come from a file that somebody may have sent.
-        if let Some(file) = part.files.iter().find(|file| {
-            let path = own.join(&file.name).to_string_lossy().into_owned();
-            !stays_inside(&path) || !listed(&path)
-        }) {
-            let place = own.join(&file.name);
-            return Err(ConnectorError::refused(format!(
-                "{}: the manifest names {}, which is not part of the savepoint",
-                directory.display(),
-                place.display()
-            )));
-        }
-        backend.check_wholly(&directory.join(own), part).map_err(ConnectorError::refused)?;
-    }
-    for file in savepoint.files.iter().filter(|file| file.checksum.starts_with("sha256:")) {
-        let path = directory.join(&file.path);
-        let found = sha256(&path).map_err(|error| unreadable(&path, &error))?;
-        if found != file.checksum {
-            return Err(ConnectorError::refused(format!(
-                "{}: found {found}, expected {}; the savepoint is damaged, use another copy",
-                path.display(),
-                file.checksum
-            )));
-        }
-    }
-    Ok(manifest)
-}
-
-/// Copies the files of a savepoint into a directory that exists, and makes them durable.
-pub fn copy(from: &Path, to: &Path, savepoint: &Savepoint) -> Result<(), ConnectorError> {
-    let mut writer = Writer { root: to, files: Vec::new() };
-    for file in &savepoint.files {
-        let path = from.join(&file.path);
-        writer.copy(&path, &file.path).map_err(|error| unreadable(&path, &error))?;
-    }
-    seal(to, savepoint).map_err(|error| unwritable(to, &error))
-}
-
 fn describe(
     new: &NewSavepoint<'_>,
     manifest: &Manifest,
@@ -400,85 +343,6 @@ fn describe(
         scheduled: new.scheduled,
         files,
     }
-}
-
-/// Writes the description and makes all names durable.
-fn seal(directory: &Path, savepoint: &Savepoint) -> io::Result<()> {
-    let mut file = File::create(directory.join(DESCRIPTION))?;
-    file.write_all(&savepoint.encode())?;
-    file.sync_all()?;
-    let mut directories: Vec<PathBuf> = vec![directory.to_owned()];
-    while let Some(next) = directories.pop() {
-        for entry in fs::read_dir(&next)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                directories.push(entry.path());
-            }
-        }
-        sync(&next)?;
-    }
-    Ok(())
-}
-
-fn sync(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-/// `sha256:` and 64 hex digits.
-fn sha256(path: &Path) -> io::Result<String> {
-    let (mut file, mut hash, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; BUFFER_BYTES]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            read => hash.update(&buffer[..read]),
-        }
-    }
-    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("sha256:{hex}"))
-}
-
-/// Fills the directory of a savepoint.
-struct Writer<'a> {
-    root: &'a Path,
-    files: Vec<SavepointFile>,
-}
-
-impl Writer<'_> {
-    /// Links a file that never changes; copies it where that cannot be.
-    fn link(&mut self, from: &Path, to: &str) -> io::Result<()> {
-        let target = self.target(to)?;
-        match fs::hard_link(from, &target) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
-            Err(_) => copy_durably(from, &target),
-        }
-    }
-
-    fn copy(&mut self, from: &Path, to: &str) -> io::Result<()> {
-        copy_durably(from, &self.target(to)?)
-    }
-
-    /// Copies a small file and lists it.
-    fn take(&mut self, from: &Path, to: &str) -> io::Result<()> {
-        self.copy(from, to)?;
-        let target = self.root.join(to);
-        let (size, checksum) = (target.metadata()?.len(), sha256(&target)?);
-        self.files.push(SavepointFile { path: to.to_owned(), size, checksum });
-        Ok(())
-    }
-
-    fn target(&self, to: &str) -> io::Result<PathBuf> {
-        let target = self.root.join(to);
-        if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        Ok(target)
-    }
-}
-
-fn copy_durably(from: &Path, to: &Path) -> io::Result<()> {
-    fs::copy(from, to)?;
-    File::open(to)?.sync_all()
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> ConnectorError {

@@ -99,8 +99,14 @@ struct Bench {
 }
 
 impl Bench {
-    fn open(&self, live: &str, ordinals: Range<u32>, restore: &[(PathBuf, StatePart)]) -> Box<dyn KeyedState> {
-        let backend = RocksBackend::new(StateMemory { cache_bytes_max: 256 << 20, blocks_bytes_max: 256 << 20 });
+    fn open(
+        &self,
+        live: &str,
+        ordinals: Range<u32>,
+        restore: &[(PathBuf, StatePart)],
+    ) -> Box<dyn KeyedState> {
+        let backend =
+            RocksBackend::new(StateMemory { cache_bytes_max: 256 << 20, blocks_bytes_max: 256 << 20 });
         let groups = KeyGroups::plain(DEFAULT_MAX_PARALLELISM);
         let open = OpenState {
             operator: "count",
@@ -174,7 +180,11 @@ impl Bench {
                 rocksdb_ms() - rocksdb,
             );
         }
-        println!("{what}: {} ms in all, RocksDB's threads {} ms", start.elapsed().as_millis(), rocksdb_ms() - rocksdb);
+        println!(
+            "{what}: {} ms in all, RocksDB's threads {} ms",
+            start.elapsed().as_millis(),
+            rocksdb_ms() - rocksdb
+        );
     }
 }
 

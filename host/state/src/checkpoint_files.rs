@@ -65,11 +65,7 @@ pub(crate) fn link_or_copy(from: &Path, to: &Path) -> io::Result<bool> {
     link_with(|from, to| fs::hard_link(from, to), from, to)
 }
 
-fn link_with(
-    link: impl FnOnce(&Path, &Path) -> io::Result<()>,
-    from: &Path,
-    to: &Path,
-) -> io::Result<bool> {
+fn link_with(link: impl FnOnce(&Path, &Path) -> io::Result<()>, from: &Path, to: &Path) -> io::Result<bool> {
     match link(from, to) {
         Ok(()) => Ok(true),
         // A copy over a link of the same file would destroy it.

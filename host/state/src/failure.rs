@@ -7,7 +7,7 @@ use weir_protocol::connector::ConnectorError;
 
 /// An error of RocksDB while `doing` something with `place`, which is a file or a directory.
 pub(crate) fn of_rocksdb(doing: &str, place: &Path, error: &rocksdb::Error) -> ConnectorError {
-    of_text(doing, place, error.kind(), &error.to_string())
+    of_text(doing, place, error.kind(), error.as_ref())
 }
 
 /// The same of an error's kind and text.

@@ -78,9 +78,8 @@ impl PartReader {
         let tuning = Tuning::new(BLOCKS_BYTES);
         let options = tuning.database_options();
         let origin = Origin::new(&scratch.0, directory, part);
-        let failed = |error: rocksdb::Error| {
-            origin.of_rocksdb("opening a part of the checkpoint", directory, &error)
-        };
+        let failed =
+            |error: rocksdb::Error| origin.of_rocksdb("opening a part of the checkpoint", directory, &error);
         let names = DB::list_cf(&options, &scratch.0).map_err(failed)?;
         let families = names.iter().map(|name| ColumnFamilyDescriptor::new(name, tuning.family_options(0)));
         let db = DB::open_cf_descriptors_read_only(&options, &scratch.0, families, false).map_err(failed)?;

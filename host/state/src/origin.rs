@@ -32,18 +32,18 @@ impl Origin {
 
     /// An error of RocksDB that read the links while `doing` something with `place`.
     pub(crate) fn of_rocksdb(&self, doing: &str, place: &Path, error: &rocksdb::Error) -> ConnectorError {
-        let text = error.to_string();
+        let text = error.as_ref();
         if error.kind() != ErrorKind::Corruption {
-            return failure::of_text(doing, place, error.kind(), &text);
+            return failure::of_text(doing, place, error.kind(), text);
         }
-        match self.file_in(&text) {
+        match self.file_in(text) {
             Some(name) => {
                 let link = self.links.join(name).display().to_string();
                 let file = self.checkpoint.join(name);
                 let text = text.replace(&link, &file.display().to_string());
                 failure::of_text(doing, &file, error.kind(), &text)
             }
-            None => failure::of_text(doing, place, error.kind(), &text),
+            None => failure::of_text(doing, place, error.kind(), text),
         }
     }
 

@@ -81,9 +81,9 @@ pub(crate) fn copy_range(
         false => true,
     };
     let bytes = copy_wanted(&mut entries, family, &wanted)?;
-    entries
-        .status()
-        .map_err(|error| origin.of_rocksdb("reading a part of the checkpoint", origin.checkpoint(), &error))?;
+    entries.status().map_err(|error| {
+        origin.of_rocksdb("reading a part of the checkpoint", origin.checkpoint(), &error)
+    })?;
     Ok(bytes)
 }
 
@@ -148,9 +148,9 @@ pub(crate) fn divide_anew(
         }
         entries.next();
     }
-    entries
-        .status()
-        .map_err(|error| origin.of_rocksdb("reading a part of the checkpoint", origin.checkpoint(), &error))?;
+    entries.status().map_err(|error| {
+        origin.of_rocksdb("reading a part of the checkpoint", origin.checkpoint(), &error)
+    })?;
     family.database.write(batch)?;
     Ok(bytes)
 }

@@ -163,9 +163,8 @@ fn families_of(
     directory: &Path,
     origin: &Origin,
 ) -> Result<BTreeSet<String>, ConnectorError> {
-    let names = DB::list_cf(&tuning.database_options(), directory).map_err(|error| {
-        origin.of_rocksdb("listing the column families", origin.checkpoint(), &error)
-    })?;
+    let names = DB::list_cf(&tuning.database_options(), directory)
+        .map_err(|error| origin.of_rocksdb("listing the column families", origin.checkpoint(), &error))?;
     Ok(names.into_iter().filter(|name| name != DEFAULT_FAMILY).collect())
 }
 
