@@ -130,6 +130,11 @@ impl Search {
         Ok(())
     }
 
+    /// The rows that were found to be at fault since this was asked last.
+    pub fn take_failed(&mut self) -> Vec<FailedRow> {
+        std::mem::take(&mut self.failed)
+    }
+
     /// The rows at fault, in order.
     pub fn into_failed(self) -> Vec<FailedRow> {
         self.failed

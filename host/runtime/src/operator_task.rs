@@ -1,5 +1,10 @@
 //! The middle step of a record's path: calls an operator with a batch, and carries out its error policy.
 
+mod timers;
+
+pub use self::timers::{Fired, FiredRound, TimerPlace};
+
+use self::timers::TimerSearch;
 use crate::clock::Clock;
 use crate::keyed_calls::KeyedCalls;
 use crate::meters::Meters;
@@ -10,7 +15,7 @@ use weir_protocol::connector::{CallContext, CallError, CallFailure, ConnectorErr
 use weir_protocol::error_policy::{Blamed, FailedRow, one_line, push_dead_letter};
 use weir_protocol::output::Output;
 use weir_protocol::plan::{OnError, OperatorSpec};
-use weir_protocol::poison::{Search, SearchLimits, VERDICTS};
+use weir_protocol::poison::{Search, SearchLimits};
 use weir_protocol::slots::Slots;
 
 /// What one batch became.
@@ -63,6 +68,7 @@ pub struct OperatorTask {
     breaker: Breaker,
     keyed: Option<KeyedCalls>,
     no_slots: Slots,
+    timer_searches: Vec<TimerSearch>,
 }
 
 impl OperatorTask {
@@ -73,7 +79,14 @@ impl OperatorTask {
         options: OperatorTaskOptions,
     ) -> OperatorTask {
         let breaker = Breaker::new(options.spec.breaker.clone());
-        OperatorTask { operator, options, breaker, keyed, no_slots: Slots::default() }
+        OperatorTask {
+            operator,
+            options,
+            breaker,
+            keyed,
+            no_slots: Slots::default(),
+            timer_searches: Vec::new(),
+        }
     }
 
     /// The state, where the operator has any.
@@ -288,75 +301,6 @@ impl OperatorTask {
         failed.extend(refused);
         failed.sort_by_key(|failed| failed.row);
         Ok((parts, failed))
-    }
-
-    /// One round of timers of one declaration: those that are due until `until_ms`, at most a batch of them. Returns
-    /// none where none is due, else what became of them and their number.
-    pub fn fire(
-        &mut self,
-        timer: (usize, &str),
-        until_ms: i64,
-        moment: Moment,
-    ) -> Result<Option<(Handled, usize)>, ConnectorError> {
-        let mut rows_max = self.options.spec.limits.batch_rows_max;
-        let mut verdicts = 0;
-        loop {
-            let Some(keyed) = &mut self.keyed else { return Ok(None) };
-            let fired = keyed.state().due(timer.0, until_ms, rows_max)?;
-            if fired.rows == 0 {
-                return Ok(None);
-            }
-            keyed.begin(&fired, moment.now_ms)?;
-            let time = (verdicts == 0 && rows_max == 1).then_some(self.options.spec.limits.call);
-            let Moment { port, now_ms, watermark_ms } = moment;
-            let context = CallContext { port, now_ms, watermark_ms, time };
-            let slots = self.keyed.as_ref().map_or(&self.no_slots, KeyedCalls::slots);
-            let before = self.options.clock.monotonic();
-            let result = self.operator.on_timers(timer.1, &fired, slots, context);
-            let mut handled = Handled::default();
-            match self.called(before, result)? {
-                Ok(output) => {
-                    let (output, failed) = self.refused_rows(&fired, output);
-                    let too_large = failed.iter().any(|failed| failed.kind == FailureKind::TooLarge);
-                    if let Some(keyed) = &mut self.keyed {
-                        if too_large {
-                            keyed.discard()?;
-                        } else {
-                            keyed.commit()?;
-                        }
-                    }
-                    // What no sink can take must leave no trace in the state: the timer at fault has to stand alone.
-                    if too_large && fired.rows > 1 {
-                        rows_max = fired.rows / 2;
-                        continue;
-                    }
-                    if too_large && let Some(keyed) = &mut self.keyed {
-                        keyed.state().drop_due(&[0])?;
-                    }
-                    let rows = fired.rows;
-                    self.refuse(&fired, &failed, &mut handled)?;
-                    self.count(now_ms, fired.rows as u64, failed.len() as u64)?;
-                    push_output(&mut handled, fired, output, self.options.ports);
-                    return Ok(Some((handled, rows)));
-                }
-                // The timers are still set: fewer of them are tried, until the one at fault stands alone, twice.
-                Err(_) if fired.rows > 1 => rows_max = fired.rows / 2,
-                Err(_) if verdicts + 1 < VERDICTS => {
-                    verdicts += 1;
-                    self.operator.reset();
-                    rows_max = 1;
-                }
-                Err(CallFailure { kind, message }) => {
-                    if let Some(keyed) = &mut self.keyed {
-                        keyed.state().drop_due(&[0])?;
-                    }
-                    let message = format!("timer {}: {message}", timer.1);
-                    self.refuse(&fired, &[FailedRow { row: 0, kind, message }], &mut handled)?;
-                    self.count(now_ms, 1, 1)?;
-                    return Ok(Some((handled, 1)));
-                }
-            }
-        }
     }
 
     /// Rows that the operator rejected, and rows with an output that no sink could take; the output without those.

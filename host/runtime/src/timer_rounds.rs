@@ -3,8 +3,8 @@
 //! A watermark that reaches an operator is passed on behind the output of the timers that it makes due. Over several
 //! declarations timers fire in order of time: a round of one ends where another has an earlier timer.
 
-use crate::operator_task::{Handled, Moment, OperatorTask};
-use std::collections::VecDeque;
+use crate::operator_task::{Fired, Handled, Moment, OperatorTask, TimerPlace};
+use std::collections::{BTreeMap, VecDeque};
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::state::{OperatorShape, TimerClock};
 use weir_protocol::watermark::Watermark;
@@ -44,11 +44,47 @@ pub struct TimerRounds {
     progress: Vec<((usize, TimerClock), Progress)>,
 }
 
-/// How often all that was due had fired, and more was due again at the same time: timers that timers have set.
+/// How timers get on while some are due: rows wait until none is. A guest that sets each timer anew at a time already
+/// reached would keep them waiting for ever, so rounds in a row that are no step forward are counted. A round is one if its
+/// first timer lies behind that of all rounds before, whatever the watermark or the clock has done meanwhile: timers
+/// that are set every 100 ms may go over a jump of days.
 #[derive(Debug, Default)]
 struct Progress {
-    until_ms: i64,
-    again: u32,
+    /// Per declaration the highest first timer of a round.
+    reached: BTreeMap<usize, TimerPlace>,
+    /// Processing time until which nothing was left to fire: what is due before that was set at once.
+    nothing_left_until_ms: Option<i64>,
+    /// How little a round's first timer was behind the clock, at best.
+    behind_min_ms: Option<i64>,
+    /// Rounds in a row that were no step forward.
+    stuck: u32,
+}
+
+impl Progress {
+    /// A round whose first timer this was. `nothing_left`: it fired all that was due.
+    fn round(
+        &mut self,
+        timer: usize,
+        first: TimerPlace,
+        clock: TimerClock,
+        until_ms: i64,
+        nothing_left: bool,
+    ) {
+        let behind_ms = until_ms.saturating_sub(first.0);
+        // A timer that is always set to the present moves with the clock, and is never nearer to it.
+        let keeps_pace = clock == TimerClock::ProcessingTime
+            && self.nothing_left_until_ms.is_some_and(|until_ms| first.0 <= until_ms)
+            && self.behind_min_ms.is_some_and(|least_ms| behind_ms >= least_ms);
+        let goes_forward = self.reached.get(&timer).is_none_or(|reached| first > *reached);
+        self.stuck = if goes_forward && !keeps_pace { 0 } else { self.stuck.saturating_add(1) };
+        if goes_forward {
+            self.reached.insert(timer, first);
+        }
+        self.behind_min_ms = Some(self.behind_min_ms.map_or(behind_ms, |least_ms| least_ms.min(behind_ms)));
+        if nothing_left {
+            self.nothing_left_until_ms = Some(until_ms);
+        }
+    }
 }
 
 impl TimerRounds {
@@ -120,28 +156,37 @@ impl TimerRounds {
         if shape.timers.iter().all(|timer| timer.clock != clock) {
             return Ok(None);
         }
-        let Some(next) = earliest(task, shape, clock)? else { return Ok(None) };
-        let name = &shape.timers[next.timer].name;
-        let end = until_ms.min(next.others_ms.unwrap_or(i64::MAX));
-        let Some((handled, fired)) = task.fire((next.timer, name), end, moment)? else { return Ok(None) };
-        let limits = &task.spec().limits;
-        // A round that is not full, and that no other declaration has cut short, has fired all that was due.
-        let all_fired = fired < limits.batch_rows_max && end == until_ms;
+        let fired = match earliest(task, shape, clock)? {
+            Some(next) => {
+                let end = until_ms.min(next.others_ms.unwrap_or(i64::MAX));
+                let name = &shape.timers[next.timer].name;
+                Some((next.timer, end, task.fire((next.timer, name), end, moment)?))
+            }
+            None => None,
+        };
         let found = self.progress.iter_mut().find(|(of, _)| *of == (task.index(), clock));
-        if let Some((_, progress)) = found {
-            if progress.until_ms != until_ms {
-                *progress = Progress { until_ms, again: 0 };
+        let Some((_, progress)) = found else { return Ok(None) };
+        let (timer, end, round) = match fired {
+            Some((timer, end, Fired::Done(round))) => (timer, end, round),
+            // Barriers pass, and the search goes on.
+            Some((_, _, Fired::Failed)) => return Ok(Some(Handled::default())),
+            Some((_, _, Fired::NotDue)) | None => {
+                *progress = Progress::default();
+                return Ok(None);
             }
-            progress.again += u32::from(all_fired);
-            if progress.again > limits.timer_rounds_max {
-                return Err(ConnectorError::permanent(format!(
-                    "operator {}: timer {name} sets timers that are due at once, for more than limits.timer_rounds_max = {} rounds in a row; set them later than the watermark (or now), or raise the limit",
-                    task.spec().name,
-                    limits.timer_rounds_max
-                )));
-            }
+        };
+        // What another declaration has cut short has left something.
+        let nothing_left = !round.full && end == until_ms;
+        progress.round(timer, round.first, clock, until_ms, nothing_left);
+        let rounds_max = task.spec().limits.timer_rounds_max;
+        if progress.stuck > rounds_max {
+            return Err(ConnectorError::permanent(format!(
+                "operator {}: timer {} sets timers that are due at once, for more than limits.timer_rounds_max = {rounds_max} rounds in a row; set them later than the watermark (or now), or raise the limit",
+                task.spec().name,
+                shape.timers[timer].name,
+            )));
         }
-        Ok(Some(handled))
+        Ok(Some(round.handled))
     }
 
     /// The time of the next timer that goes by processing time.

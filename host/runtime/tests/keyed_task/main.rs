@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the operator and the state that the tests bring are tests too")]
 
 mod state;
+mod timers;
 
 use state::{Contents, CountState, Key, Shared};
 use std::collections::BTreeMap;
@@ -24,9 +25,12 @@ use weir_runtime::operator_task::{Handled, Moment, OperatorTask, OperatorTaskOpt
 use weir_runtime::timer_rounds::{Firing, TimerRounds};
 
 /// Counts the rows of each key, and repeats a row's value. `trap` traps, `reject` rejects, `large` becomes large, and
-/// `early 5` or `other 5` set that timer. A timer of the key `poison` traps, one of `again` sets itself a millisecond
-/// later.
-struct Counter(SharedState);
+/// `early 5` or `other 5` set that timer. What a timer does when it fires is told by its key: `poison` traps, `endless`
+/// uses all the time that it is given, `later` sets itself a millisecond later, `daily` a day, `same` at the same time,
+/// `earlier` a millisecond before, `swap` the other timer at the same time, `now` itself at the present.
+struct Counter(SharedState, Arc<ManualClock>);
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 fn trap<T>() -> Result<T, CallError> {
     Err(CallFailure { kind: FailureKind::Trap, message: "unreachable".to_owned() }.into())
@@ -69,19 +73,30 @@ impl Operator for Counter {
         timer: &str,
         fired: &Batch,
         slots: &Slots,
-        _: CallContext,
+        context: CallContext,
     ) -> Result<Output, CallError> {
         let mut output = Output { count: fired.rows as u32, ..Output::default() };
         for row in 0..fired.rows {
             let (key, time) = (fired.keys.bytes(row), fired.timestamp(row));
-            match key {
+            let (next, at) = match key {
                 b"poison" => return trap(),
-                b"again" => {
-                    let slot = &slots.rows[row * 4..row * 4 + 4];
-                    let mut state = self.0.lock().unwrap();
-                    state.timer_register_many(timer, slot, &(time + 1).to_le_bytes()).unwrap();
+                b"endless" => {
+                    self.1.advance(context.time.unwrap_or(OperatorLimits::default().call));
+                    let message = "endless".to_owned();
+                    return Err(CallFailure { kind: FailureKind::Timeout, message }.into());
                 }
-                _ => {}
+                b"later" => (timer, Some(time + 1)),
+                b"daily" => (timer, Some(time + DAY_MS)),
+                b"same" => (timer, Some(time)),
+                b"earlier" => (timer, Some(time - 1)),
+                b"swap" => (if timer == "early" { "other" } else { "early" }, Some(time)),
+                b"now" => (timer, Some(context.now_ms)),
+                _ => (timer, None),
+            };
+            if let Some(at) = at {
+                let slot = &slots.rows[row * 4..row * 4 + 4];
+                let mut state = self.0.lock().unwrap();
+                state.timer_register_many(next, slot, &at.to_le_bytes()).unwrap();
             }
             let text = format!("{timer} {time} {}", String::from_utf8_lossy(key));
             output.values.push(Some(text.as_bytes()));
@@ -92,8 +107,8 @@ impl Operator for Counter {
     fn reset(&mut self) {}
 }
 
-fn shape() -> OperatorShape {
-    let timer = |name: &str| TimerDeclaration { name: name.to_owned(), clock: TimerClock::EventTime };
+fn shape(clock: TimerClock) -> OperatorShape {
+    let timer = |name: &str| TimerDeclaration { name: name.to_owned(), clock };
     OperatorShape { timers: vec![timer("early"), timer("other")], ..OperatorShape::default() }
 }
 
@@ -111,6 +126,8 @@ struct Setting {
     groups: KeyGroups,
     ordinals: std::ops::Range<u32>,
     timer_rounds_max: u32,
+    search: Duration,
+    batch_rows_max: usize,
 }
 
 impl Default for Setting {
@@ -121,6 +138,8 @@ impl Default for Setting {
             groups: KeyGroups::plain(128),
             ordinals: 0..128,
             timer_rounds_max: 10,
+            search: OperatorLimits::default().search,
+            batch_rows_max: OperatorLimits::default().batch_rows_max,
         }
     }
 }
@@ -128,6 +147,7 @@ impl Default for Setting {
 impl Bench {
     fn new(setting: Setting) -> Bench {
         let meters = Arc::new(Meters::new(1, 1));
+        let clock = Arc::new(ManualClock::default());
         let spec = OperatorSpec {
             name: "count".to_owned(),
             inputs: vec![InputSpec::from("in")],
@@ -137,6 +157,8 @@ impl Bench {
             breaker: BreakerSpec { share: 0.9, over: Duration::from_secs(60), rows_min: 100 },
             limits: OperatorLimits {
                 timer_rounds_max: setting.timer_rounds_max,
+                search: setting.search,
+                batch_rows_max: setting.batch_rows_max,
                 ..OperatorLimits::default()
             },
             keeps_key: false,
@@ -151,7 +173,7 @@ impl Bench {
             ports: 1,
             record_bytes_max: vec![Some(50)],
             dead_letter_bytes_max: None,
-            clock: Arc::new(ManualClock::default()),
+            clock: clock.clone(),
             meters: meters.clone(),
         };
         let contents = Shared::default();
@@ -163,7 +185,11 @@ impl Bench {
             ordinals: setting.ordinals,
             null_key: setting.null_key,
         });
-        Bench { task: OperatorTask::new(Box::new(Counter(state)), Some(keyed), options), contents, meters }
+        Bench {
+            task: OperatorTask::new(Box::new(Counter(state, clock)), Some(keyed), options),
+            contents,
+            meters,
+        }
     }
 
     fn handle(&mut self, rows: &[(Option<&str>, &str)]) -> Result<Handled, ConnectorError> {
@@ -178,7 +204,12 @@ impl Bench {
         loop {
             match rounds.next_step() {
                 Some(Firing::Fire { until_ms, .. }) => {
-                    all.extend(rounds.fire(&mut self.task, &shape(), until_ms, MOMENT)?);
+                    all.extend(rounds.fire(
+                        &mut self.task,
+                        &shape(TimerClock::EventTime),
+                        until_ms,
+                        MOMENT,
+                    )?);
                 }
                 Some(Firing::PassOn { watermark, .. }) => {
                     assert_eq!(watermark, Watermark::At(until_ms));
@@ -320,48 +351,4 @@ fn a_key_in_the_wrong_partition_of_a_co_partitioned_topic_is_refused_with_its_pl
     assert!(error.message.contains("topic orders, partition 2, offset 101"), "{}", error.message);
     assert!(error.message.contains("belongs to partition 3 of 4"), "{}", error.message);
     assert_eq!(bench.counts(), counted(&[(&right, 1)]));
-}
-
-#[test]
-fn a_timer_that_fails_is_found_by_halves_and_handled_by_the_error_policy() {
-    let mut bench = Bench::new(Setting::default());
-    let keys = ["a", "b", "c", "poison", "e", "f", "g"];
-    bench.handle(&keys.map(|key| (Some(key), "early 5"))).unwrap();
-    let calls_before = bench.meters.operators[0].calls.get();
-    let rounds = bench.fire_until(10).unwrap();
-    let fired: Vec<String> = rounds.iter().flat_map(values).collect();
-    assert_eq!(fired, ["a", "b", "c", "e", "f", "g"].map(|key| format!("early 5 {key}")));
-    let letters: Vec<_> = rounds.iter().filter(|r| r.dead_letters.is_some()).flat_map(dead_letters).collect();
-    assert_eq!(letters, [(None, "trap".to_owned())]);
-    assert!(bench.contents.lock().unwrap().timers[0].is_empty(), "none is left");
-    assert!(bench.meters.operators[0].calls.get() - calls_before > 3, "halves were tried");
-
-    let mut bench = Bench::new(Setting { on_error: OnError::Fail, ..Setting::default() });
-    bench.handle(&[(Some("poison"), "early 5")]).unwrap();
-    let error = bench.fire_until(10).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Permanent);
-    assert!(error.message.contains("key \"poison\", time 5: trap: timer early"), "{}", error.message);
-}
-
-#[test]
-fn timers_of_two_declarations_fire_in_order_of_time_and_none_before_its_time() {
-    let mut bench = Bench::new(Setting::default());
-    let set = ["other 1", "early 3", "early 2", "other 4", "early 5", "other 5", "early 9", "other 7"];
-    bench.handle(&set.map(|value| (Some("k"), value))).unwrap();
-    let fired: Vec<String> = bench.fire_until(7).unwrap().iter().flat_map(values).collect();
-    let times: Vec<i64> = fired.iter().map(|text| text.split(' ').nth(1).unwrap().parse().unwrap()).collect();
-    assert_eq!(times, [1, 2, 3, 4, 5, 5, 7]);
-    let fired: Vec<String> = bench.fire_until(9).unwrap().iter().flat_map(values).collect();
-    assert_eq!(fired, ["early 9 k"]);
-}
-
-#[test]
-fn timers_that_set_timers_that_are_due_at_once_stop_the_pipeline_at_a_named_limit() {
-    let mut bench = Bench::new(Setting { timer_rounds_max: 10, ..Setting::default() });
-    bench.handle(&[(Some("again"), "early 1")]).unwrap();
-    // Nine more are due at once: within the limit.
-    bench.fire_until(9).unwrap();
-    let error = bench.fire_until(1000).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Permanent);
-    assert!(error.message.contains("limits.timer_rounds_max = 10"), "{}", error.message);
 }

@@ -29,13 +29,22 @@ pub struct CountState {
     keys: Vec<Key>,
     /// The timers that `due` has handed out.
     due: Vec<(usize, i64, Key)>,
+    /// The call that begins next is the one of those.
+    told: bool,
     /// A call that was begun has neither happened nor failed.
     in_call: bool,
 }
 
 impl CountState {
     pub fn new(shared: Shared) -> CountState {
-        CountState { shared, overlay: Contents::default(), keys: vec![], due: vec![], in_call: false }
+        CountState {
+            shared,
+            overlay: Contents::default(),
+            keys: vec![],
+            due: vec![],
+            told: false,
+            in_call: false,
+        }
     }
 
     fn keys_of(&self, slots: &[u8]) -> Vec<Key> {
@@ -56,7 +65,8 @@ impl KeyedState for CountState {
         assert!(!self.in_call, "S1: a call begins while another has not ended");
         self.in_call = true;
         self.overlay = self.shared.lock().unwrap().clone();
-        for (timer, time, key) in &self.due {
+        let fires = std::mem::take(&mut self.told);
+        for (timer, time, key) in self.due.iter().filter(|_| fires) {
             assert!(self.overlay.timers[*timer].remove(&(*time, key.clone())), "a timer that fires is set");
         }
         self.keys = slots.first_rows.iter().map(|row| keys.get(*row as usize).map(<[u8]>::to_vec)).collect();
@@ -158,6 +168,7 @@ impl KeyedState for CountState {
         let contents = self.shared.lock().unwrap();
         let due = contents.timers[timer].iter().take_while(|(time, _)| *time <= until_ms).take(rows_max);
         self.due = due.map(|(time, key)| (timer, *time, key.clone())).collect();
+        self.told = true;
         let mut batch = Batch { rows: self.due.len(), ..Batch::default() };
         for (_, time, key) in &self.due {
             batch.timestamps.extend_from_slice(&time.to_le_bytes());
