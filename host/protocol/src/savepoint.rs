@@ -18,8 +18,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
+mod schedule;
 mod start;
 
+pub use schedule::until_next;
 pub use start::{Decided, SavepointRefusal, SavepointStart, SavepointVerdict, judge_start};
 
 /// The version of the encoding that this build writes. It reads all versions up to it.

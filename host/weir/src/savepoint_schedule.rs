@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use weir_protocol::connector::ConnectorError;
+use weir_protocol::savepoint::until_next;
+use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::savepoint_store::{NewSavepoint, SavepointStore};
 
 /// What is done how often.
@@ -33,15 +35,26 @@ impl Schedule {
     pub fn start(self) -> std::io::Result<RunningSchedule> {
         let (stop, stopped) = bounded::<()>(0);
         let body = move || {
-            while stopped.recv_timeout(self.every) == Err(RecvTimeoutError::Timeout) {
+            let mut wait = self.until_first();
+            while stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
                 match self.take() {
                     Ok(path) => tracing::info!(savepoint = %path.display(), "savepoint taken"),
                     Err(error) => tracing::warn!("no savepoint: {error}"),
                 }
+                wait = self.every;
             }
         };
         let thread = std::thread::Builder::new().name("savepoints".to_owned()).spawn(body)?;
         Ok(RunningSchedule { stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// The time that is left of the one under way when the last process ended.
+    fn until_first(&self) -> Duration {
+        let listed = self.store.list().unwrap_or_default();
+        let made = listed.into_iter().filter_map(|listed| listed.savepoint.ok());
+        let newest_ms = made.filter(|made| made.scheduled).map(|made| made.created_ms).max();
+        let decided = CheckpointStore::open(&self.pipeline, 1).and_then(|store| store.hint());
+        until_next(self.every, newest_ms, now_ms(), matches!(decided, Ok(Some(_))))
     }
 
     fn take(&self) -> Result<PathBuf, ConnectorError> {
