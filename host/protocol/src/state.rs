@@ -103,6 +103,12 @@ impl OperatorShape {
     pub fn is_keyed(&self) -> bool {
         !(self.states.is_empty() && self.timers.is_empty())
     }
+
+    /// True for the name of a state or a timer of the component.
+    pub fn declares(&self, name: &str) -> bool {
+        self.states.iter().any(|state| state.name == name)
+            || self.timers.iter().any(|timer| timer.name == name)
+    }
 }
 
 /// A column as it lies in a guest's memory. Layout as [`Column`].

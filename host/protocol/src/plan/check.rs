@@ -2,6 +2,7 @@
 
 use super::graph::Edges;
 use super::*;
+use crate::compatibility::drops_what_is_declared;
 use crate::key_group::MAX_PARALLELISM_LIMIT;
 use crate::state::OutputPort;
 use std::collections::BTreeSet;
@@ -314,12 +315,18 @@ impl Checker<'_> {
         for (index, operator) in spec.operators.iter().enumerate() {
             let path = format!("operator.{}", operator.name);
             let parallelism = operator.parallelism.unwrap_or(spec.parallelism);
-            if parallelism == 0 || parallelism > 256 {
+            // What the whole pipeline sets is judged where it is set.
+            if operator.parallelism.is_some_and(|own| !(1..=256).contains(&own)) {
                 self.problem(format!("{path}.parallelism"), format!("{parallelism}: expected 1 to 256"));
             }
             let Some(shape) = self.shape(index) else { continue };
+            let declared: Vec<&String> =
+                operator.drop_state.iter().filter(|name| shape.declares(name)).collect();
             if !shape.is_keyed() {
                 continue;
+            }
+            for name in declared {
+                self.problem(format!("{path}.drop_state"), drops_what_is_declared(name));
             }
             if parallelism > groups {
                 self.problem(

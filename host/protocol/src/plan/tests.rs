@@ -369,6 +369,35 @@ fn an_operator_that_is_dropped_is_not_in_the_file() {
 }
 
 #[test]
+fn what_the_component_declares_is_not_dropped() {
+    let count =
+        StateDeclaration { name: "count".to_owned(), kind: StateKind::Value, version: 1, ttl_seconds: 0 };
+    let flush = TimerDeclaration { name: "flush".to_owned(), clock: TimerClock::EventTime };
+    let shape = OperatorShape { states: vec![count], timers: vec![flush], ..mapper() };
+    let check = |names: &[&str]| {
+        let mut changed = spec();
+        changed.operators[0].drop_state = names.iter().map(|name| (*name).to_owned()).collect();
+        Plan::check(changed, &[Some(shape.clone())])
+    };
+    assert!(check(&["old"]).is_ok(), "what is gone may be named for ever");
+    for name in ["count", "flush"] {
+        let problems = check(&["old", name]).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(problems[0].path, "operator.prefix.drop_state");
+        assert!(problems[0].message.contains("this component declares"), "{problems:?}");
+    }
+}
+
+#[test]
+fn a_parallelism_is_judged_once_and_where_it_is_set() {
+    let mut changed = spec();
+    changed.parallelism = 0;
+    let problems = Plan::check(changed, &[Some(mapper())]).unwrap_err();
+    assert_eq!(problems.iter().map(|problem| problem.path.as_str()).collect::<Vec<_>>(), ["parallelism"]);
+    refused("operator.prefix.parallelism", "1 to 256", |spec| spec.operators[0].parallelism = Some(0));
+}
+
+#[test]
 fn savepoints_are_copies_of_checkpoints() {
     refused("savepoint.every", "checkpoint.interval", |spec| {
         spec.savepoint.every = Some(Duration::from_secs(1));
