@@ -8,6 +8,8 @@
 //! - **C3** N is decided only when its manifest is durable and N-1 is decided and published.
 //! - **C4** An epoch in which nothing happened is left out before its barrier, never after.
 //! - **C5** Any doubt ends the incarnation.
+//! - **C6** Until what was restored is verified no epoch is open and no barrier goes out: nothing that depends on it is
+//!   written to a transaction, so nothing ages.
 //!
 //! Time is the time since the incarnation began, given with each event.
 
@@ -45,6 +47,8 @@ pub enum Event {
     Decided,
     /// Side sinks have published, the hint is written, old checkpoints are gone.
     Published,
+    /// The files that the incarnation was restored from have been read whole, and are as they were written.
+    Verified,
     /// A person or the supervisor asks for a graceful stop, or every source has ended.
     Stop,
     /// Something has to be decided although no record moved: a new partition.
@@ -65,6 +69,8 @@ pub enum Action {
     },
     /// Close the slot of N and wait until all of its records are stored.
     Flush(Epoch),
+    /// What was restored is verified: open the transaction of the first epoch.
+    BeginFirst(Epoch),
     /// Open the transaction of N and let the held output go.
     Begin(Epoch),
     /// Store the manifest of N.
@@ -81,6 +87,7 @@ pub enum Action {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
+    Verifying,
     Running,
     Aligning(BTreeSet<usize>),
     Flushing,
@@ -101,6 +108,8 @@ pub struct CycleOptions {
     pub subtasks: usize,
     /// The epoch that is running.
     pub first_epoch: Epoch,
+    /// What was restored is being verified; [`Event::Verified`] tells when that is done.
+    pub verifying: bool,
 }
 
 /// The state of the coordinator.
@@ -122,13 +131,14 @@ pub struct Cycle {
 }
 
 impl Cycle {
-    /// The incarnation has begun its first epoch at time 0.
+    /// The incarnation has begun its first epoch at time 0, or is to begin it when what was restored is verified.
     pub fn new(options: CycleOptions) -> Cycle {
         let running = options.first_epoch;
+        let phase = if options.verifying { Phase::Verifying } else { Phase::Running };
         Cycle {
             options,
             running,
-            phase: Phase::Running,
+            phase,
             started: Duration::ZERO,
             ended: Duration::ZERO,
             active_since: None,
@@ -146,7 +156,7 @@ impl Cycle {
 
     /// True while a checkpoint is under way.
     pub fn in_checkpoint(&self) -> bool {
-        !matches!(self.phase, Phase::Running | Phase::Over)
+        !matches!(self.phase, Phase::Verifying | Phase::Running | Phase::Over)
     }
 
     /// True once a graceful stop was asked for.
@@ -176,6 +186,13 @@ impl Cycle {
                 vec![Action::Publish(self.running)]
             }
             Event::Published => self.published(now),
+            Event::Verified => {
+                assert_eq!(self.phase, Phase::Verifying, "C6: verified twice");
+                self.phase = Phase::Running;
+                let mut actions = vec![Action::BeginFirst(self.running)];
+                actions.extend(self.maybe_barrier(now, false));
+                actions
+            }
             Event::Stop => {
                 self.stop = true;
                 self.maybe_barrier(now, false)
@@ -194,6 +211,10 @@ impl Cycle {
     }
 
     fn tick(&mut self, now: Duration, active: bool) -> Vec<Action> {
+        // C6: what was read meanwhile is in no transaction.
+        if self.phase == Phase::Verifying {
+            return vec![];
+        }
         if active && self.active_since.is_none() {
             self.active_since = Some(now);
         }
@@ -292,7 +313,7 @@ impl Cycle {
             Phase::Snapshotting => "storing the snapshot".to_owned(),
             Phase::Deciding => "deciding".to_owned(),
             Phase::Publishing => "publishing".to_owned(),
-            Phase::Running | Phase::Over => "running".to_owned(),
+            Phase::Verifying | Phase::Running | Phase::Over => "running".to_owned(),
         }
     }
 }
@@ -317,7 +338,15 @@ mod tests {
             transaction_timeout: Some(Duration::from_secs(100)),
             subtasks,
             first_epoch: Epoch(5),
+            verifying: false,
         })
+    }
+
+    /// Of one subtask, with state to verify first.
+    fn verifying() -> Cycle {
+        let mut options = cycle(1).options;
+        options.verifying = true;
+        Cycle::new(options)
     }
 
     fn seconds(seconds: u64) -> Duration {
@@ -443,6 +472,35 @@ mod tests {
     fn a_new_partition_forces_a_checkpoint() {
         let mut cycle = cycle(1);
         assert!(matches!(&cycle.step(seconds(1), Event::Force)[..], [Action::Barrier { .. }]));
+    }
+
+    #[test]
+    fn however_long_verifying_takes_no_epoch_is_open_and_no_time_out_runs() {
+        let mut cycle = verifying();
+        for now in [1, 6, 60, 100, 10_000] {
+            assert_eq!(cycle.step(seconds(now), ACTIVE), []);
+        }
+        // Both time-outs begin here: what was read meanwhile is becoming true as soon as it can.
+        assert_eq!(cycle.step(seconds(10_000), Event::Verified), [Action::BeginFirst(Epoch(5))]);
+        assert_eq!(cycle.step(seconds(10_001), ACTIVE), [Action::Barrier { epoch: Epoch(5), last: false }]);
+        assert_eq!(cycle.step(seconds(10_060), ACTIVE), []);
+        let published = complete(&mut cycle, seconds(10_060), 5);
+        assert_eq!(published, []);
+    }
+
+    #[test]
+    fn a_stop_while_what_was_restored_is_verified_is_served_after_it() {
+        let mut cycle = verifying();
+        assert_eq!(cycle.step(seconds(1), Event::Stop), []);
+        assert_eq!(cycle.step(seconds(2), Event::Force), []);
+        let last = Action::Barrier { epoch: Epoch(5), last: true };
+        assert_eq!(cycle.step(seconds(9), Event::Verified), [Action::BeginFirst(Epoch(5)), last]);
+    }
+
+    #[test]
+    fn damage_found_by_verifying_ends_the_incarnation() {
+        let error = ConnectorError::refused("damaged");
+        assert_eq!(verifying().step(seconds(1), Event::Failed(error.clone())), [Action::End(error)]);
     }
 
     #[test]

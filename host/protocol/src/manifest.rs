@@ -102,7 +102,7 @@ pub struct Manifest {
     /// This checkpoint.
     #[serde(flatten)]
     pub id: CheckpointId,
-    /// The checkpoint that it continues; none for a first start.
+    /// The checkpoint that it continues, or the savepoint's; none for a first start.
     pub parent: Option<CheckpointId>,
     /// The positions of all sources.
     pub positions: Vec<SourcePosition>,
@@ -127,6 +127,9 @@ pub struct Manifest {
     /// several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_from: Option<CheckpointId>,
+    /// What the person called that savepoint: once it is gone, a restart with the same command is told by this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub savepoint: Option<String>,
     /// The watermark of each operator in milliseconds, where it had one: behind a restart event time is where it was.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub operator_watermarks: BTreeMap<String, i64>,
@@ -196,6 +199,16 @@ impl Manifest {
         manifest
     }
 
+    /// True for the decision of a start behind others: it has the state of its parent, as it was.
+    pub fn is_start(&self) -> bool {
+        self.parent.as_ref().is_some_and(|parent| parent.incarnation != self.id.incarnation)
+    }
+
+    /// True where nothing but starts was decided since a savepoint: the state is the savepoint's, as it was.
+    pub fn is_savepoint_start(&self) -> bool {
+        self.started_from.is_some() && self.started_from == self.parent
+    }
+
     /// The hash that the decision names.
     pub fn hash(&self) -> ManifestHash {
         ManifestHash::of(&self.encode())
@@ -237,6 +250,7 @@ mod tests {
             keyed: None,
             finished: false,
             started_from: None,
+            savepoint: None,
             operator_watermarks: BTreeMap::new(),
         }
     }
@@ -279,6 +293,8 @@ mod tests {
                 parts: vec![part],
             }),
             finished: true,
+            started_from: Some(CheckpointId { epoch: Epoch(2), ..manifest().id }),
+            savepoint: Some("before-upgrade".to_owned()),
             ..manifest()
         }
     }
@@ -310,7 +326,7 @@ mod tests {
     #[test]
     fn a_pipeline_without_state_and_watermarks_writes_nothing_of_them() {
         let text = String::from_utf8(manifest().encode()).unwrap();
-        for absent in ["watermarks", "keyed", "finished", "started_from"] {
+        for absent in ["watermarks", "keyed", "finished", "started_from", "savepoint"] {
             assert!(!text.contains(absent), "{text}");
         }
     }
@@ -327,6 +343,19 @@ mod tests {
                 "{read:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_start_is_told_by_its_parent() {
+        let of = |life: u8, epoch| CheckpointId {
+            epoch: Epoch(epoch),
+            incarnation: Incarnation::parse(&format!("{life:026}")).unwrap(),
+        };
+        let start = Manifest { id: of(2, 4), parent: Some(of(1, 3)), ..manifest() };
+        assert!(start.is_start() && !start.is_savepoint_start());
+        assert!(Manifest { started_from: Some(of(1, 3)), ..start.clone() }.is_savepoint_start());
+        assert!(!Manifest { parent: Some(of(2, 3)), ..start }.is_start());
+        assert!(!manifest().is_start(), "a first start repeats nothing");
     }
 
     #[test]

@@ -66,6 +66,17 @@ pub struct Facts {
     pub later_checkpoint: bool,
     /// Why the pipeline cannot go on without its manifest, `None` for one that is whole in Kafka.
     pub needs_manifest: Option<&'static str>,
+    /// Where the decision is.
+    pub place: DecisionPlace,
+}
+
+/// Where decisions are kept, for the words of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecisionPlace {
+    /// In the offsets of a consumer group.
+    ConsumerGroup,
+    /// In a file of the data directory.
+    LocalFile,
 }
 
 /// Where a partition without a position starts.
@@ -201,6 +212,40 @@ pub enum Refusal {
         /// What was seen.
         last: String,
     },
+    /// Without Kafka: none of the inputs is one that was decided about.
+    #[error(
+        "the local decision knows none of the inputs that source {sources} reads now ({now}), though this data directory has seen checkpoint {last}: they were moved or renamed, or the pipeline file names others; bring them back to where they were, or {WAY_OUT}"
+    )]
+    InputsUnknown {
+        /// The sources.
+        sources: String,
+        /// What they read.
+        now: String,
+        /// What was seen.
+        last: String,
+    },
+    /// Without Kafka: an input that is part of the checkpoint is not there.
+    #[error(
+        "source {from}: {partition} of checkpoint {id} is not there any more; bring it back to where it was, or {WAY_OUT}"
+    )]
+    InputGone {
+        /// The source.
+        from: String,
+        /// Which.
+        partition: Partition,
+        /// The checkpoint.
+        id: String,
+    },
+    /// Without Kafka: the decision is older than the checkpoints beside it.
+    #[error(
+        "the local decision is {found}, this data directory has seen {hint}: the file DECISION was brought back from an older copy; bring back the newer one, or {WAY_OUT}"
+    )]
+    DecisionWentBack {
+        /// The decision.
+        found: CheckpointId,
+        /// The hint.
+        hint: CheckpointId,
+    },
     /// The cluster went back.
     #[error(
         "the cluster has decision {found}, this data directory has seen {hint}: the cluster lost committed data or was rolled back; {WAY_OUT}"
@@ -307,7 +352,7 @@ fn judge_without_decision(facts: &Facts) -> Verdict {
     let plain = facts.committed.iter().find(|entry| entry.position.is_some());
     match (plain, seen) {
         (None, None) => Verdict::FirstStart { resolve: facts.partitions.iter().map(by_policy).collect() },
-        (None, Some(last)) => Verdict::Refuse(Refusal::GroupGone { last }),
+        (None, Some(last)) => Verdict::Refuse(nothing_decided(facts, last)),
         (Some(entry), Some(last)) => Verdict::Refuse(Refusal::OffsetsReset {
             partition: entry.partition.clone(),
             found: found_text(entry),
@@ -323,6 +368,17 @@ fn judge_without_decision(facts: &Facts) -> Verdict {
         }),
         (Some(_), None) => take_over(facts),
     }
+}
+
+/// Something was decided once, and nothing is known of what is read now.
+fn nothing_decided(facts: &Facts, last: String) -> Refusal {
+    if facts.place == DecisionPlace::ConsumerGroup {
+        return Refusal::GroupGone { last };
+    }
+    let mut sources: Vec<&str> = facts.partitions.iter().map(|known| known.source.as_str()).collect();
+    sources.dedup();
+    let now: Vec<String> = facts.partitions.iter().map(|known| known.partition.to_string()).collect();
+    Refusal::InputsUnknown { sources: sources.join(", "), now: now.join(", "), last }
 }
 
 fn take_over(facts: &Facts) -> Verdict {
@@ -346,7 +402,11 @@ fn judge_decision(facts: &Facts, record: &DecisionRecord) -> Result<Verdict, Ref
         let other_past =
             record.id.epoch == hint.id.epoch && (record.id != hint.id || record.manifest != hint.manifest);
         if went_back || other_past {
-            return Err(Refusal::RolledBack { found: record.id.clone(), hint: hint.id.clone() });
+            let (found, hint) = (record.id.clone(), hint.id.clone());
+            return Err(match facts.place {
+                DecisionPlace::ConsumerGroup => Refusal::RolledBack { found, hint },
+                DecisionPlace::LocalFile => Refusal::DecisionWentBack { found, hint },
+            });
         }
     }
     let id = record.id.clone();
@@ -430,7 +490,11 @@ fn check_gone(facts: &Facts, manifest: &Manifest, id: &str) -> Result<(), Refusa
         let there =
             facts.partitions.iter().any(|known| same_topic(&known) && known.partition == old.partition);
         if topic_is_read && !there {
-            return Err(Refusal::PartitionGone { partition: old.partition.clone(), id: id.to_owned() });
+            let (from, partition, id) = (old.source.clone(), old.partition.clone(), id.to_owned());
+            return Err(match facts.place {
+                DecisionPlace::ConsumerGroup => Refusal::PartitionGone { partition, id },
+                DecisionPlace::LocalFile => Refusal::InputGone { from, partition, id },
+            });
         }
     }
     Ok(())

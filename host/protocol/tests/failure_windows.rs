@@ -10,7 +10,9 @@ use weir_protocol::manifest::{Manifest, PreparedHandle, SourcePosition, VERSION}
 use weir_protocol::position::{Partition, Position};
 use weir_protocol::restart::{Ended, Restart, RestartPolicy};
 use weir_protocol::transaction::{Answer, Call, Next, after_error};
-use weir_protocol::verdict::{Facts, FoundManifest, Hint, KnownPartition, Verdict, judge, named};
+use weir_protocol::verdict::{
+    DecisionPlace, Facts, FoundManifest, Hint, KnownPartition, Verdict, judge, named,
+};
 
 /// A pipeline whose last decision was `decided` and whose newest manifest on disk is `newest`.
 struct Crashed {
@@ -39,6 +41,7 @@ fn manifest(epoch: u64) -> Manifest {
         keyed: None,
         finished: false,
         started_from: None,
+        savepoint: None,
         operator_watermarks: BTreeMap::new(),
     }
 }
@@ -73,6 +76,7 @@ impl Crashed {
             hint: self.hinted.map(|epoch| Hint { id: record(epoch).id, manifest: record(epoch).manifest }),
             later_checkpoint: true,
             needs_manifest: Some("it has staged files"),
+            place: DecisionPlace::ConsumerGroup,
         };
         match judge(&facts) {
             Verdict::Restore { manifest, .. } => (manifest.id.epoch.0, manifest.prepared[0].handle.clone()),

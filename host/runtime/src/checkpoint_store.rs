@@ -6,6 +6,7 @@
 //! LAST_COMMITTED                                    the decision seen last: a hint, never the decision
 //! ```
 
+use crate::retention;
 use std::fs::{File, create_dir_all, read_dir, remove_dir_all, rename};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -185,13 +186,24 @@ impl CheckpointStore {
         Ok(())
     }
 
-    /// After a decision: keeps the last `retain` checkpoints.
+    /// True for the decision of a start: its state is that of the checkpoint before it.
+    fn is_start(&self, id: &CheckpointId) -> bool {
+        let manifest = std::fs::read(self.manifest_path(id)).ok();
+        manifest.and_then(|bytes| Manifest::decode(&bytes).ok()).is_some_and(|manifest| manifest.is_start())
+    }
+
+    /// After the decision of a start: the start that it repeats is needless, all else stays.
+    pub fn delete_repeated(&self, parent: &CheckpointId) -> io::Result<()> {
+        if self.is_start(parent) { self.remove(&parent.to_string()) } else { Ok(()) }
+    }
+
+    /// After a decision that is no start: keeps the last `retain` checkpoints, for which starts do not count.
     pub fn delete_old(&self, decided: &CheckpointId) -> io::Result<()> {
         let mut ids: Vec<CheckpointId> =
             self.names()?.iter().filter_map(|name| CheckpointId::parse(name)).collect();
         ids.retain(|id| id.epoch <= decided.epoch);
         ids.sort();
-        let old = ids.len().saturating_sub(self.retain);
+        let old = retention::expired(&ids, self.retain, |id| self.is_start(id));
         ids[..old].iter().try_for_each(|id| self.remove(&id.to_string()))
     }
 

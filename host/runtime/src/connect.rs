@@ -5,6 +5,7 @@ use std::time::Duration;
 use weir_protocol::connector::{ConnectorError, DecisionLog, Operator, Sink, Source};
 use weir_protocol::epoch::Incarnation;
 use weir_protocol::state::{Migrator, SharedState, StateBackend};
+use weir_protocol::verdict::DecisionPlace;
 
 /// Everything outside of one incarnation.
 pub struct Connected {
@@ -18,6 +19,8 @@ pub struct Connected {
     pub transaction_timeout: Option<Duration>,
     /// Why recovery cannot do without the manifest, `None` where the decision log holds the whole truth.
     pub needs_manifest: Option<&'static str>,
+    /// Where the decision log keeps what it decides.
+    pub place: DecisionPlace,
     /// Opens keyed state.
     pub states: Arc<dyn StateBackend>,
 }

@@ -14,6 +14,7 @@ use crate::persist::Job;
 use crate::placement::Placement;
 use crate::recovery::{Recovered, decision_offsets, handles_of, manifest_of};
 use crate::subtask::{Command, Report};
+use crate::verification::Verification;
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -77,6 +78,8 @@ pub struct CoordinatorOptions {
     pub placement: Placement,
     /// Takes work that goes on beside the stream; its results come back as reports.
     pub jobs: Sender<Job>,
+    /// Set when the incarnation has ended, for that work.
+    pub ended: Arc<AtomicBool>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Counters.
@@ -93,10 +96,6 @@ pub struct Coordinator<'a> {
     parent: CheckpointId,
     snapshots: Vec<Snapshot>,
     state: StateSnapshot,
-    /// The files that this incarnation was restored from are still being read whole.
-    verifying: bool,
-    /// A decision that waits for that.
-    waiting_to_decide: Option<Epoch>,
     /// The checkpoint that is being made: its manifest and hash, once durable.
     made: Option<(Manifest, ManifestHash)>,
     known: Vec<BTreeSet<Partition>>,
@@ -114,6 +113,18 @@ pub struct Coordinator<'a> {
     stopped: bool,
 }
 
+/// The parts of the restored checkpoint that somebody depends on and nobody has read whole.
+fn to_verify(options: &CoordinatorOptions) -> Vec<StatePart> {
+    let Some(keyed) = &options.recovered.keyed else { return Vec::new() };
+    if options.recovered.verified || keyed.checkpoint.is_none() {
+        return Vec::new();
+    }
+    // Nothing depends on the state of an operator that was dropped.
+    let running = keyed_start::declared(&options.plan);
+    let used = keyed.states.parts.iter().filter(|part| running.contains_key(&part.operator));
+    used.cloned().collect()
+}
+
 impl<'a> Coordinator<'a> {
     /// A coordinator whose subtasks wait for their first epoch.
     pub fn new(
@@ -128,14 +139,13 @@ impl<'a> Coordinator<'a> {
             transaction_timeout: connected.transaction_timeout,
             subtasks: subtasks.len(),
             first_epoch: options.recovered.start.epoch.next(),
+            verifying: !to_verify(&options).is_empty(),
         });
         let known = options.recovered.positions.iter().map(|p| p.keys().cloned().collect()).collect();
         Coordinator {
             parent: options.recovered.start.clone(),
             snapshots: subtasks.iter().map(|_| Snapshot::default()).collect(),
             state: StateSnapshot::default(),
-            verifying: false,
-            waiting_to_decide: None,
             activity_at_barrier: options.meters.activity_at_start(),
             last: false,
             made: None,
@@ -157,20 +167,22 @@ impl<'a> Coordinator<'a> {
         }
     }
 
-    /// Opens the first epoch, for the subtasks too.
+    /// Opens the first epoch, for the subtasks too. Where files were restored that nobody has read whole, that waits:
+    /// subtasks read and process meanwhile, and sinks hold the output as they do between two transactions.
     pub fn open(&mut self) -> Result<(), ConnectorError> {
-        if let Some(keyed) = &self.options.recovered.keyed
-            && let Some(checkpoint) = &keyed.checkpoint
+        let parts = to_verify(&self.options);
+        let keyed = self.options.recovered.keyed.as_ref();
+        if let (Some(checkpoint), false) =
+            (keyed.and_then(|keyed| keyed.checkpoint.clone()), parts.is_empty())
         {
-            // Nothing depends on the state of an operator that was dropped.
-            let running = keyed_start::declared(&self.options.plan);
-            let used = keyed.states.parts.iter().filter(|part| running.contains_key(&part.operator));
-            let parts: Vec<StatePart> = used.cloned().collect();
-            if !parts.is_empty() {
-                self.verifying = true;
-                let (backend, checkpoint) = (self.connected.states.clone(), checkpoint.clone());
-                self.give(Job::Verify { backend, checkpoint, parts });
-            }
+            self.give(Job::Verify(Verification {
+                backend: self.connected.states.clone(),
+                checkpoint,
+                parts,
+                ended: self.options.ended.clone(),
+                clock: self.options.clock.clone(),
+            }));
+            return Ok(());
         }
         let epoch = self.cycle.running();
         self.begin(epoch)
@@ -216,13 +228,6 @@ impl<'a> Coordinator<'a> {
     /// One turn without a report: time passes.
     pub fn tick(&mut self) -> Result<Option<Finished>, ConnectorError> {
         self.look_and_discover()?;
-        if !self.verifying
-            && let Some(epoch) = self.waiting_to_decide.take()
-            && let Some(event) = self.carry_out(Action::Decide(epoch))?
-            && let Some(finished) = self.step(event)?
-        {
-            return Ok(Some(finished));
-        }
         let active = self.options.meters.activity() != self.activity_at_barrier;
         self.step(Event::Tick { active })
     }
@@ -238,12 +243,9 @@ impl<'a> Coordinator<'a> {
                 Some(Event::Delivered { subtask, epoch })
             }
             Report::Persisted { epoch, result } => self.persisted(epoch, result),
-            Report::Verified(None) => {
-                self.verifying = false;
-                None
-            }
+            Report::Verified(None) => Some(Event::Verified),
             Report::Verified(Some(damage)) => Some(Event::Failed(ConnectorError::refused(format!(
-                "checkpoint {}, from which this run was restored, is damaged: {damage}; nothing that depends on it was decided; bring the file back, or start from a savepoint (weir run --from-savepoint)",
+                "checkpoint {}, from which this run was restored, is damaged: {damage}; nothing that depends on it was written or decided; bring the file back from a copy, or start from a savepoint (weir run --from-savepoint)",
                 self.options.recovered.start
             )))),
             Report::Ended { subtask } => {
@@ -298,6 +300,7 @@ impl<'a> Coordinator<'a> {
                 reached("after_flush");
                 Ok(Some(Event::Flushed))
             }
+            Action::BeginFirst(epoch) => self.begin(epoch).map(|()| None),
             Action::Begin(epoch) => {
                 self.begin(epoch)?;
                 reached("next_epoch_begun");
@@ -315,10 +318,6 @@ impl<'a> Coordinator<'a> {
                     return Ok(None);
                 }
                 Ok(Some(self.snapshot(epoch)))
-            }
-            Action::Decide(epoch) if self.verifying => {
-                self.waiting_to_decide = Some(epoch);
-                Ok(None)
             }
             Action::Decide(epoch) => {
                 self.decide(epoch).map_err(in_doubt)?;
@@ -388,6 +387,7 @@ impl<'a> Coordinator<'a> {
         let mut manifest =
             manifest_of(plan, operators, id, Some(self.parent.clone()), &positions, prepared, now_ms);
         manifest.started_from = self.options.recovered.started_from.clone();
+        manifest.savepoint = self.options.recovered.savepoint.clone();
         manifest.watermarks = self.snapshots.iter().flat_map(|s| s.watermarks.iter().cloned()).collect();
         manifest.watermarks.sort_by(|a, b| (&a.source, &a.partition).cmp(&(&b.source, &b.partition)));
         manifest.operator_watermarks = self.operator_watermarks();

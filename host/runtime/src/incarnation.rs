@@ -38,8 +38,13 @@ pub struct Failed {
     pub stop_asked: bool,
 }
 
-/// Runs one incarnation to its end.
-pub fn run(run: &Run, incarnation: &Incarnation, store: &CheckpointStore) -> Result<Finished, Failed> {
+/// Runs one incarnation to its end; `earlier` are those of this process before it.
+pub fn run(
+    run: &Run,
+    incarnation: &Incarnation,
+    earlier: &[Incarnation],
+    store: &CheckpointStore,
+) -> Result<Finished, Failed> {
     let undecided = |error| Failed { error, partitions: vec![], stop_asked: false };
     let mut connected = run.connectors.connect(incarnation).map_err(undecided)?;
     let operators: BTreeMap<String, String> = run
@@ -60,6 +65,7 @@ pub fn run(run: &Run, incarnation: &Incarnation, store: &CheckpointStore) -> Res
         restart_finished: run.restart_finished,
         from_savepoint: run.from_savepoint.as_ref(),
         verify: run.verify,
+        earlier,
     };
     let recovered = match recovery.run(&mut connected).map_err(undecided)? {
         Start::From(recovered) => *recovered,
@@ -120,7 +126,7 @@ fn coordinate(
         };
         spawn(subtask, reports_to.clone(), alive.clone())?;
     }
-    let jobs = spawn_workers(&run.plan, &reports_to)?;
+    let jobs = spawn_workers(&run.plan, &reports_to, &ended)?;
     drop((reports_to, alive));
     let options = CoordinatorOptions {
         plan: run.plan.clone(),
@@ -133,6 +139,7 @@ fn coordinate(
         reads_sources,
         placement: built.placement,
         jobs,
+        ended: ended.clone(),
         clock: run.clock.clone(),
         meters: run.meters.clone(),
     };
@@ -154,28 +161,39 @@ fn coordinate(
     result
 }
 
-/// Threads for work beside the stream; they end with the coordinator, which holds the only sender.
-fn spawn_workers(plan: &Plan, reports: &Sender<Report>) -> Result<Sender<Job>, ConnectorError> {
+/// Threads for work beside the stream; they end with the coordinator, which holds the only sender. What is still queued
+/// when the incarnation ends is nobody's any more: the next one writes to the same disk.
+fn spawn_workers(
+    plan: &Plan,
+    reports: &Sender<Report>,
+    ended: &Arc<AtomicBool>,
+) -> Result<Sender<Job>, ConnectorError> {
     let (jobs, queue) = unbounded::<Job>();
     let keyed = plan.shapes.iter().filter(|shape| shape.is_keyed()).count();
     for number in 0..(keyed * plan.spec.parallelism).min(WORKERS_MAX) {
-        let (queue, reports) = (queue.clone(), reports.clone());
-        let body = move || {
-            for job in queue {
-                let answer = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or_else(|_| {
-                    Report::Failed(ConnectorError::transient("a thread that stores state panicked"))
-                });
-                if reports.send(answer).is_err() {
-                    return;
-                }
-            }
-        };
+        let (queue, reports, ended) = (queue.clone(), reports.clone(), ended.clone());
+        let body = move || work(&queue, &reports, &ended);
         std::thread::Builder::new()
             .name(format!("snapshot-{number}"))
             .spawn(body)
             .map_err(|error| ConnectorError::transient(format!("no thread for snapshots: {error}")))?;
     }
     Ok(jobs)
+}
+
+/// Does one job after the other.
+fn work(queue: &Receiver<Job>, reports: &Sender<Report>, ended: &AtomicBool) {
+    for job in queue {
+        if ended.load(Ordering::Relaxed) {
+            return;
+        }
+        let answer = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or_else(|_| {
+            Report::Failed(ConnectorError::transient("a thread that stores state panicked"))
+        });
+        if reports.send(answer).is_err() {
+            return;
+        }
+    }
 }
 
 /// Coordinates; the subtasks' commands end with it.
@@ -213,3 +231,6 @@ fn spawn(subtask: Subtask, reports: Sender<Report>, alive: Sender<()>) -> Result
         .map(|_| ())
         .map_err(|error| ConnectorError::transient(format!("no thread for a subtask: {error}")))
 }
+
+#[cfg(test)]
+mod tests;

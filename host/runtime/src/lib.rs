@@ -8,8 +8,8 @@
 //!   says who reads which partition
 //! - [`chain`]: the steps of one subtask put together as the plan says
 //! - [`subtask`]: the thread that pumps a chain
-//! - [`coordinator`]: pumps the checkpoint rule; [`checkpoint_store`] is its disk, [`persist`] what goes on beside the
-//!   stream
+//! - [`coordinator`]: pumps the checkpoint rule; [`checkpoint_store`] is its disk, [`persist`] and
+//!   [`verification`] are what goes on beside the stream
 //! - [`at_most_once`]: the coordinator that decides before it processes
 //! - [`recovery`]: look, fence, read, judge, restore, decide the start; [`keyed_start`] is its part about state
 //! - [`savepoint_store`]: portable copies of decided checkpoints
@@ -40,10 +40,12 @@ pub mod operator_task;
 pub mod persist;
 pub mod placement;
 pub mod recovery;
+mod retention;
 pub mod savepoint_store;
 pub mod sink_task;
 pub mod source_task;
 pub mod subtask;
 pub mod supervisor;
 pub mod timer_rounds;
+pub mod verification;
 pub mod wiring;

@@ -4,11 +4,11 @@
 //! A job is a value; threads only run it, so the simulation can run it when it likes.
 
 use crate::subtask::Report;
+use crate::verification::Verification;
 use std::path::PathBuf;
-use std::sync::Arc;
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::epoch::Epoch;
-use weir_protocol::state::{FrozenState, StateBackend, StatePart};
+use weir_protocol::state::{FrozenState, StatePart};
 
 /// The state of one operator as one subtask handed it over at the barrier.
 pub struct FrozenPart {
@@ -49,14 +49,7 @@ pub enum Job {
         checkpoint: PathBuf,
     },
     /// Compares the checksums of all files that this incarnation was restored from.
-    Verify {
-        /// Reads and compares.
-        backend: Arc<dyn StateBackend>,
-        /// The checkpoint's directory.
-        checkpoint: PathBuf,
-        /// Its parts.
-        parts: Vec<StatePart>,
-    },
+    Verify(Verification),
 }
 
 impl Job {
@@ -66,12 +59,7 @@ impl Job {
             Job::Persist { epoch, part, checkpoint } => {
                 Report::Persisted { epoch, result: persist(part, checkpoint) }
             }
-            Job::Verify { backend, checkpoint, parts } => {
-                let mut damage = parts
-                    .iter()
-                    .filter_map(|part| backend.check_wholly(&checkpoint.join(part.directory()), part).err());
-                Report::Verified(damage.next())
-            }
+            Job::Verify(verification) => Report::Verified(verification.run()),
         }
     }
 }

@@ -40,17 +40,30 @@ pub struct Recovery<'a> {
     pub from_savepoint: Option<&'a FromSavepoint>,
     /// Read every byte of the state before anything else.
     pub verify: bool,
+    /// The incarnations that this process has lived before this one.
+    pub earlier: &'a [Incarnation],
 }
 
-/// A savepoint to start from, verified.
+/// A savepoint to start from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FromSavepoint {
+    /// What the person calls it.
+    pub asked: String,
+    /// The savepoint, or why there is none: that matters only if the start has not happened yet.
+    pub savepoint: Result<VerifiedSavepoint, String>,
+    /// Output beyond the savepoint may be published again.
+    pub replay_output: bool,
+    /// Start from it although that has happened before.
+    pub again: bool,
+}
+
+/// A savepoint of which every byte was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerifiedSavepoint {
     /// Its manifest.
     pub manifest: Manifest,
     /// Where its files are.
     pub directory: PathBuf,
-    /// Output beyond the savepoint may be published again.
-    pub replay_output: bool,
 }
 
 /// Where recovery goes on, as judged.
@@ -58,7 +71,13 @@ enum Judged<'a> {
     /// From what is decided.
     Decision(Verdict),
     /// From a savepoint, in an epoch behind everything that was decided.
-    Savepoint { from: &'a FromSavepoint, epoch: Epoch, resolve: Vec<NewPartition>, decided: Decided },
+    Savepoint {
+        asked: &'a str,
+        from: &'a VerifiedSavepoint,
+        epoch: Epoch,
+        resolve: Vec<NewPartition>,
+        decided: Decided,
+    },
 }
 
 /// Where the pipeline goes on.
@@ -78,6 +97,10 @@ pub struct Recovered {
     pub keyed: Option<KeyedStart>,
     /// The checkpoint of the savepoint that this line of checkpoints was started from.
     pub started_from: Option<CheckpointId>,
+    /// What the person called that savepoint.
+    pub savepoint: Option<String>,
+    /// Every byte of the restored state was read.
+    pub verified: bool,
 }
 
 /// What recovery has come to.
@@ -93,8 +116,11 @@ pub enum Start {
 struct Restored {
     /// What is decided.
     decided: Option<CheckpointId>,
+    /// The decided checkpoint, where it is this one's state that goes on.
+    repeats: Option<CheckpointId>,
     parent: Option<CheckpointId>,
     started_from: Option<CheckpointId>,
+    savepoint: Option<String>,
     epoch: Epoch,
     positions: Vec<Positions>,
     prepared: Vec<PreparedHandle>,
@@ -149,15 +175,28 @@ impl Recovery<'_> {
     fn judge(&self, facts: &Facts) -> Result<Judged<'_>, ConnectorError> {
         let refused = |why: String| Err(ConnectorError::refused(why));
         if let Some(from) = self.from_savepoint {
-            let start =
-                SavepointStart { facts, savepoint: &from.manifest, replay_output: from.replay_output };
-            match judge_start(&start) {
-                SavepointVerdict::Start { epoch, resolve, decided } => {
-                    return Ok(Judged::Savepoint { from, epoch, resolve, decided });
+            let start = SavepointStart {
+                facts,
+                asked: &from.asked,
+                savepoint: from.savepoint.as_ref().map(|found| &found.manifest).map_err(String::as_str),
+                replay_output: from.replay_output,
+                again: from.again,
+                ours: self.earlier,
+            };
+            match (judge_start(&start), &from.savepoint) {
+                (SavepointVerdict::Start { epoch, resolve, decided }, Ok(found)) => {
+                    return Ok(Judged::Savepoint {
+                        asked: &from.asked,
+                        from: found,
+                        epoch,
+                        resolve,
+                        decided,
+                    });
                 }
-                SavepointVerdict::Refuse(refusal) => return refused(refusal.to_string()),
-                SavepointVerdict::Happened => tracing::info!(
-                    savepoint = %from.manifest.id,
+                (SavepointVerdict::Start { .. }, Err(why)) => return refused(why.clone()),
+                (SavepointVerdict::Refuse(refusal), _) => return refused(refusal.to_string()),
+                (SavepointVerdict::Happened, _) => tracing::info!(
+                    savepoint = from.asked,
                     "the pipeline was started from this savepoint before: it goes on from its newest decision"
                 ),
             }
@@ -190,8 +229,7 @@ impl Recovery<'_> {
         }
         // The decision of a start from a savepoint holds the savepoint's state as it was, so a crash behind it still
         // divides anew.
-        let only_started = manifest.started_from.is_some() && manifest.started_from == manifest.parent;
-        let divide_anew = matches!(judged, Judged::Savepoint { .. }) || only_started;
+        let divide_anew = matches!(judged, Judged::Savepoint { .. }) || manifest.is_savepoint_start();
         let start =
             keyed_start::judge(self.plan, partitions, Some(manifest), Some(checkpoint.clone()), divide_anew)?;
         for part in start.iter().flat_map(|start| &start.states.parts) {
@@ -202,7 +240,7 @@ impl Recovery<'_> {
             }
             checked.map_err(|damage| {
                 ConnectorError::refused(format!(
-                    "checkpoint {} is decided and cannot be restored: {damage}; bring the file back, or start from a savepoint (weir run --from-savepoint)",
+                    "checkpoint {} is decided and cannot be restored: {damage}; bring the file back from a copy, or start from a savepoint (weir run --from-savepoint)",
                     manifest.id
                 ))
             })?;
@@ -251,14 +289,17 @@ impl Recovery<'_> {
                 None if self.plan.is_keyed() => Some("its operators keep state"),
                 other => other,
             },
+            place: connected.place,
         })
     }
 
     fn restore(&self, connected: &mut Connected, judged: Judged<'_>) -> Result<Restored, ConnectorError> {
         let mut restored = Restored {
             decided: None,
+            repeats: None,
             parent: None,
             started_from: None,
+            savepoint: None,
             epoch: Epoch::FIRST,
             positions: vec![Positions::new(); self.plan.spec.sources.len()],
             prepared: Vec::new(),
@@ -275,7 +316,7 @@ impl Recovery<'_> {
         };
         let verdict = match judged {
             Judged::Decision(verdict) => verdict,
-            Judged::Savepoint { from, epoch, resolve, decided } => {
+            Judged::Savepoint { asked, from, epoch, resolve, decided } => {
                 tracing::info!(savepoint = %from.manifest.id, %epoch, "started from a savepoint");
                 let Manifest { id, positions, now_ms, watermarks, operator_watermarks, .. } =
                     from.manifest.clone();
@@ -285,6 +326,7 @@ impl Recovery<'_> {
                 restored.prepared = decided.prepared;
                 restored.parent = Some(id.clone());
                 restored.started_from = Some(id);
+                restored.savepoint = Some(asked.to_owned());
                 restored.now_ms = restored.now_ms.max(now_ms);
                 restored.watermarks = watermarks;
                 restored.operator_watermarks = operator_watermarks;
@@ -320,13 +362,17 @@ impl Recovery<'_> {
             }
             Verdict::Restore { manifest, resolve } => {
                 tracing::info!(checkpoint = %manifest.id, "restored");
+                let only_started = manifest.is_savepoint_start();
+                restored.repeats = Some(manifest.id.clone());
                 for old in manifest.positions {
                     put(&old.source, old.partition, old.position);
                 }
                 restored.epoch = manifest.id.epoch.next();
                 restored.decided = Some(manifest.id.clone());
-                restored.parent = Some(manifest.id);
+                // A crash right behind a start from a savepoint has changed nothing of what that start may do.
+                restored.parent = if only_started { manifest.parent } else { Some(manifest.id) };
                 restored.started_from = manifest.started_from;
+                restored.savepoint = manifest.savepoint;
                 restored.now_ms = restored.now_ms.max(manifest.now_ms);
                 restored.prepared = manifest.prepared;
                 restored.watermarks = manifest.watermarks;
@@ -400,6 +446,7 @@ impl Recovery<'_> {
         manifest.operator_watermarks = restored.operator_watermarks.clone();
         manifest.keyed = restored.keyed.as_ref().map(|keyed| keyed.states.clone());
         manifest.started_from = restored.started_from.clone();
+        manifest.savepoint = restored.savepoint.clone();
         let checkpoint = restored.keyed.as_ref().and_then(|keyed| keyed.checkpoint.as_ref());
         if let (Some(checkpoint), Some(keyed)) = (checkpoint, &manifest.keyed) {
             self.store.link_state(checkpoint, &id, &keyed.parts).map_err(|error| {
@@ -420,12 +467,26 @@ impl Recovery<'_> {
         let cannot =
             |what: &str, error: std::io::Error| ConnectorError::transient(format!("{what}: {error}"));
         self.store.write_hint(&record).map_err(|error| cannot("the hint cannot be written", error))?;
-        self.store.delete_old(&id).map_err(|error| cannot("old checkpoints cannot be deleted", error))?;
+        if let Some(repeated) = &restored.repeats {
+            let repeated = self.store.delete_repeated(repeated);
+            repeated.map_err(|error| cannot("the start that this one repeats cannot be deleted", error))?;
+        }
         connected.decisions.retire(id.epoch)?;
         let keyed =
             restored.keyed.map(|keyed| KeyedStart { checkpoint: Some(self.store.path(&id)), ..keyed });
-        let Restored { positions, now_ms, watermarks, operator_watermarks, started_from, .. } = restored;
-        Ok(Recovered { start: id, positions, now_ms, watermarks, operator_watermarks, keyed, started_from })
+        let Restored { positions, now_ms, watermarks, operator_watermarks, started_from, savepoint, .. } =
+            restored;
+        Ok(Recovered {
+            start: id,
+            positions,
+            now_ms,
+            watermarks,
+            operator_watermarks,
+            keyed,
+            started_from,
+            savepoint,
+            verified: self.verify,
+        })
     }
 }
 
@@ -460,6 +521,7 @@ pub fn manifest_of(
         keyed: None,
         finished: false,
         started_from: None,
+        savepoint: None,
         operator_watermarks: BTreeMap::new(),
     }
 }

@@ -205,13 +205,13 @@ impl Subtask {
         self.chain.advance_sources(self.clock.monotonic());
         if self.turn()? {
             if let Some(arrived) = self.inbox.next_barrier(self.clock.monotonic()) {
-                progress.last |= self.arrived(arrived)?;
+                self.arrived(arrived, progress)?;
             }
             return Ok(Step::Worked);
         }
         if let Some(arrived) = self.inbox.next(self.clock.monotonic()) {
             progress.idle = 0;
-            progress.last |= self.arrived(arrived)?;
+            self.arrived(arrived, progress)?;
             return Ok(Step::Worked);
         }
         if ended || self.inbox.own_is_held() {
@@ -274,20 +274,23 @@ impl Subtask {
         Ok(self.chain.turn(&mut || wait_for_room(&ended))?)
     }
 
-    /// What came from other subtasks. Returns true behind the last barrier.
-    fn arrived(&mut self, arrived: Arrived) -> Result<bool, Stop> {
+    /// What came from other subtasks.
+    fn arrived(&mut self, arrived: Arrived, progress: &mut Progress) -> Result<(), Stop> {
         match arrived {
             Arrived::Rows(exchange, batch) => {
                 let ended = self.ended.clone();
                 self.chain.process_exchanged(exchange, batch, &mut || wait_for_room(&ended))?;
-                Ok(false)
             }
-            Arrived::Watermark(exchange, watermark) => {
-                self.chain.advance_exchanged(exchange, watermark);
-                Ok(false)
+            Arrived::Watermark(exchange, watermark) => self.chain.advance_exchanged(exchange, watermark),
+            Arrived::Aligned(barrier) => {
+                // A barrier can overtake the command that opened its epoch, while this subtask is in a long call.
+                while let Ok(command) = self.commands.try_recv() {
+                    self.commanded(command, progress)?;
+                }
+                progress.last |= self.snapshot(barrier)?;
             }
-            Arrived::Aligned(barrier) => self.snapshot(barrier),
         }
+        Ok(())
     }
 
     /// Every input has delivered the barrier. Returns true behind the last one.

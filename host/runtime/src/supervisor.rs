@@ -75,7 +75,7 @@ pub fn run(run: &Run) -> Outcome {
             Incarnation::parse(&ulid::Ulid::generate().to_string()).expect("a ULID's text is 26 characters");
         tracing::info!(%incarnation, pipeline = run.plan.spec.name, "starting");
         let began = run.clock.monotonic();
-        let failed = match incarnation::run(run, &incarnation, &store) {
+        let failed = match incarnation::run(run, &incarnation, &ours, &store) {
             Ok(Finished::Ended) => return Outcome::Finished,
             Ok(Finished::Stopped) => return Outcome::Stopped,
             Err(failed) => failed,

@@ -14,6 +14,7 @@ use weir_local::stdout_sink::{StdoutSink, StdoutSinkOptions};
 use weir_protocol::connector::{ConnectorError, DecisionLog, Sink, Source};
 use weir_protocol::epoch::Incarnation;
 use weir_protocol::plan::{ClusterSpec, Guarantee, Plan, SinkKind, SinkSpec, SourceKind, SourceSpec};
+use weir_protocol::verdict::DecisionPlace;
 use weir_runtime::connect::{Connected, Connectors};
 use weir_state::backend::{RocksBackend, StateMemory};
 
@@ -244,6 +245,10 @@ impl Connectors for PlanConnectors {
             decisions,
             transaction_timeout,
             needs_manifest: self.needs_manifest(&decider),
+            place: match decider {
+                Decider::Kafka(..) => DecisionPlace::ConsumerGroup,
+                Decider::Local => DecisionPlace::LocalFile,
+            },
             states: Arc::new(RocksBackend::new(StateMemory::of(self.state_memory))),
         })
     }

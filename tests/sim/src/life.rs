@@ -101,6 +101,7 @@ fn begin(world: &mut World, number: u64, may_be_replaced: bool) -> Result<End, C
         restart_finished: false,
         from_savepoint: None,
         verify: false,
+        earlier: &[],
     };
     let recovered = match recovery.run(&mut connected)? {
         Start::From(recovered) => *recovered,
@@ -176,6 +177,7 @@ impl<'a> Life<'a> {
             reads_sources,
             placement: built.placement,
             jobs,
+            ended: ended.clone(),
             clock: run.clock.clone(),
             meters: run.meters.clone(),
         };

@@ -4,13 +4,15 @@
 //! Output that was published beyond the savepoint would be published again: that needs a word of the person.
 //!
 //! - **P1** A start from a savepoint works once: as soon as the decision descends from the savepoint, restarts go on from
-//!   the decision, whatever the command line says.
+//!   the decision. A command that asks for a rollback (`--replay-output`) is refused then rather than passed over, and
+//!   one that asks for it again (`--again`) is carried out once in the life of its process.
+//! - **P4** The savepoint has to be there only for a start that is still to happen.
 //! - **P2** Nothing that another owner decided, and nothing that cannot be read, is overwritten.
 //! - **P3** Without the person's word nothing is published twice: where it cannot be known that nothing was published
 //!   beyond the savepoint, it counts as published.
 
 use crate::decision::DecisionRecord;
-use crate::epoch::{CheckpointId, Epoch};
+use crate::epoch::{CheckpointId, Epoch, Incarnation};
 use crate::manifest::{Manifest, PreparedHandle};
 use crate::verdict::{Facts, FoundManifest, NewPartition, Refusal, Verdict, judge, named, new_partitions};
 
@@ -19,10 +21,26 @@ use crate::verdict::{Facts, FoundManifest, NewPartition, Refusal, Verdict, judge
 pub struct SavepointStart<'a> {
     /// What recovery found.
     pub facts: &'a Facts,
-    /// The manifest of the savepoint.
-    pub savepoint: &'a Manifest,
+    /// What the person calls it.
+    pub asked: &'a str,
+    /// The manifest of the savepoint, or why there is none.
+    pub savepoint: Result<&'a Manifest, &'a str>,
     /// The person knows that output will be published again.
     pub replay_output: bool,
+    /// The person wants it although it has happened before.
+    pub again: bool,
+    /// The incarnations of this process: what they have started is not started again.
+    pub ours: &'a [Incarnation],
+}
+
+impl SavepointStart<'_> {
+    /// True where the decision descends from this savepoint.
+    fn has_led_to(&self, decided: &Manifest) -> bool {
+        match self.savepoint {
+            Ok(savepoint) => decided.started_from.as_ref() == Some(&savepoint.id),
+            Err(_) => decided.started_from.is_some() && decided.savepoint.as_deref() == Some(self.asked),
+        }
+    }
 }
 
 /// What was decided before, as far as a start from a savepoint needs it.
@@ -58,6 +76,19 @@ pub enum SavepointRefusal {
     /// The decision is not ours to go on from.
     #[error("{0}")]
     NotOurs(Refusal),
+    /// A rollback was asked for, and it has happened before.
+    #[error(
+        "the pipeline was started from savepoint {asked} before, and checkpoint {decided} has been decided since: nothing was rolled back; add --again to start from the savepoint once more, or leave out --from-savepoint and --replay-output to go on"
+    )]
+    HappenedBefore {
+        /// What the person calls the savepoint.
+        asked: String,
+        /// The decision.
+        decided: CheckpointId,
+    },
+    /// It is to be started from, and there is none.
+    #[error("{0}")]
+    NotThere(String),
     /// There is output that the savepoint does not know of.
     #[error(
         "the pipeline has gone on beyond savepoint checkpoint {savepoint}: {what}; what it has published since would be published again; add --replay-output to start from the savepoint all the same, or leave out --from-savepoint to go on"
@@ -72,12 +103,19 @@ pub enum SavepointRefusal {
 
 /// Judges a start from a savepoint.
 pub fn judge_start(start: &SavepointStart<'_>) -> SavepointVerdict {
-    let SavepointStart { facts, savepoint, replay_output } = *start;
+    let SavepointStart { facts, replay_output, .. } = *start;
     let verdict = judge(facts);
     if let Verdict::Restore { manifest, .. } = &verdict
-        && manifest.started_from.as_ref() == Some(&savepoint.id)
+        && start.has_led_to(manifest)
     {
-        return SavepointVerdict::Happened;
+        match (start.ours.contains(&manifest.id.incarnation), start.again, replay_output) {
+            (true, _, _) | (false, false, false) => return SavepointVerdict::Happened,
+            (false, false, true) => {
+                let (asked, decided) = (start.asked.to_owned(), manifest.id.clone());
+                return SavepointVerdict::Refuse(SavepointRefusal::HappenedBefore { asked, decided });
+            }
+            (false, true, _) => {}
+        }
     }
     let foreign = |refusal: &Refusal| {
         matches!(
@@ -93,6 +131,10 @@ pub fn judge_start(start: &SavepointStart<'_>) -> SavepointVerdict {
     {
         return SavepointVerdict::Refuse(SavepointRefusal::NotOurs(refusal.clone()));
     }
+    let savepoint = match start.savepoint {
+        Ok(savepoint) => savepoint,
+        Err(why) => return SavepointVerdict::Refuse(SavepointRefusal::NotThere(why.to_owned())),
+    };
     let resolve = match new_partitions(facts, savepoint) {
         Ok(resolve) => resolve,
         Err(refusal) => return SavepointVerdict::Refuse(SavepointRefusal::NotOurs(refusal)),

@@ -33,6 +33,7 @@ fn manifest(positions: &[(i32, i64)]) -> Manifest {
         keyed: None,
         finished: false,
         started_from: None,
+        savepoint: None,
         operator_watermarks: BTreeMap::new(),
     }
 }
@@ -71,6 +72,7 @@ fn healthy() -> Facts {
         hint: Some(Hint { id: id(7, INCARNATION), manifest: record().manifest }),
         later_checkpoint: true,
         needs_manifest: None,
+        place: DecisionPlace::ConsumerGroup,
     }
 }
 
@@ -179,6 +181,29 @@ fn no_entry_but_a_hint_is_an_expired_or_deleted_group() {
     let hint = healthy().hint;
     assert!(matches!(refusal(&Facts { hint, ..fresh() }), Refusal::GroupGone { .. }));
     assert!(matches!(refusal(&Facts { later_checkpoint: true, ..fresh() }), Refusal::GroupGone { .. }));
+}
+
+#[test]
+fn without_kafka_a_refusal_names_the_local_decision_and_the_source() {
+    let place = DecisionPlace::LocalFile;
+    let said = |facts: &Facts, expected: &[&str]| {
+        let text = refusal(facts).to_string();
+        assert!(expected.iter().all(|part| text.contains(part)), "{text}");
+        for wrong in ["consumer group", "cluster", "offsets.retention", "topic was deleted"] {
+            assert!(!text.contains(wrong), "{text}");
+        }
+    };
+    let hint = healthy().hint;
+    let moved = Facts { hint, place, ..fresh() };
+    said(&moved, &["the local decision", "source in", "orders", "moved or renamed"]);
+
+    let mut fewer = Facts { place, ..healthy() };
+    fewer.partitions.pop();
+    said(&fewer, &["source in", "is not there any more"]);
+
+    let mut back = Facts { place, ..healthy() };
+    back.hint = back.hint.map(|hint| Hint { id: id(9, INCARNATION), ..hint });
+    said(&back, &["the local decision", "DECISION"]);
 }
 
 #[test]
@@ -331,6 +356,7 @@ proptest! {
             hint: hint.map(|epoch| Hint { id: id(epoch, INCARNATION), manifest: record().manifest }),
             later_checkpoint,
             needs_manifest: stateful.then_some("it has state"),
+            place: DecisionPlace::ConsumerGroup,
             ..healthy()
         };
         let ours = facts.committed.iter().any(|e| matches!(&e.metadata, Metadata::Decision(r) if r.owner == facts.owner));

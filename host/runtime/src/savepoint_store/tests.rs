@@ -25,6 +25,7 @@ fn manifest(epoch: u64) -> Manifest {
         keyed: None,
         finished: false,
         started_from: None,
+        savepoint: None,
         operator_watermarks: BTreeMap::new(),
     }
 }

@@ -19,7 +19,7 @@ use weir_runtime::clock::SystemClock;
 use weir_runtime::connect::{Connectors, Operators};
 use weir_runtime::data_dir::DataDir;
 use weir_runtime::meters::Meters;
-use weir_runtime::recovery::FromSavepoint;
+use weir_runtime::recovery::{FromSavepoint, VerifiedSavepoint};
 use weir_runtime::savepoint_store::{self, SavepointStore};
 use weir_runtime::supervisor::{self, Outcome, Run};
 use weir_wasm::Engine;
@@ -36,19 +36,24 @@ pub struct Options {
     /// is finished
     #[arg(long, requires = "until_end")]
     drain: bool,
-    /// Read every byte of the restored state before the first record; without it that happens beside the stream, and the
-    /// first decision waits for it
+    /// Read every byte of the restored state before anything else; without it that happens beside the stream, and the
+    /// output of the first epoch is held until it is done
     #[arg(long)]
     verify: bool,
     /// Start a pipeline again that was drained to its end
     #[arg(long)]
     restart_finished: bool,
-    /// Start from a savepoint, by name or path; it works once, later starts go on from the newest decision
+    /// Start from a savepoint, by name or path; it works once, later starts go on from the newest decision, also when the
+    /// savepoint is gone by then
     #[arg(long, value_name = "NAME|PATH")]
     from_savepoint: Option<String>,
     /// With --from-savepoint: output that was published beyond the savepoint may be published again
     #[arg(long, requires = "from_savepoint")]
     replay_output: bool,
+    /// With --from-savepoint: start from it although the pipeline was started from it before. For the hand, not for a
+    /// service that is restarted with the same command
+    #[arg(long, requires = "from_savepoint")]
+    again: bool,
     #[command(flatten)]
     data: DataDirOptions,
     /// How log lines on standard error look
@@ -76,7 +81,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         plan.spec.savepoint.dir.as_deref().map(Path::new),
     );
     let from_savepoint = match &options.from_savepoint {
-        Some(asked) => Some(from_savepoint(asked, &savepoints, &plan, options.replay_output)?),
+        Some(asked) => Some(from_savepoint(asked, &savepoints, &plan, options)?),
         None => None,
     };
     keep_what_runs(options, &data_dir, &plan, &operators, &directory)?;
@@ -108,21 +113,28 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     end(outcome, &run.plan.spec.name, &meters)
 }
 
-/// A savepoint to start from, with every byte of it verified.
+/// A savepoint to start from, with every byte of it verified. One that is not there is missed only by recovery, and only
+/// if the start from it has not happened yet.
 fn from_savepoint(
     asked: &str,
     store: &SavepointStore,
     plan: &Plan,
-    replay_output: bool,
+    options: &Options,
 ) -> Result<FromSavepoint, Failure> {
     if plan.spec.guarantee == Guarantee::AtMostOnce {
         let message = "--from-savepoint: with guarantee = \"at_most_once\" the committed offsets are the whole truth; use `weir offsets reset`";
         return Err(Failure::configuration(message));
     }
-    let directory = pipeline_place::locate(asked, store)?;
-    let savepoint = savepoint_store::load(&directory)?;
-    let manifest = savepoint_store::verify(&directory, &savepoint, &savepoint::verifier())?;
-    Ok(FromSavepoint { manifest, directory, replay_output })
+    let savepoint = match pipeline_place::locate(asked, store) {
+        Ok(directory) => {
+            let savepoint = savepoint_store::load(&directory)?;
+            let manifest = savepoint_store::verify(&directory, &savepoint, &savepoint::verifier())?;
+            Ok(VerifiedSavepoint { manifest, directory })
+        }
+        Err(missing) => Err(missing.message),
+    };
+    let (replay_output, again) = (options.replay_output, options.again);
+    Ok(FromSavepoint { asked: asked.to_owned(), savepoint, replay_output, again })
 }
 
 /// Operators and pipeline file go into the data directory: a savepoint is made of what is there.

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use weir_protocol::connector::{ConnectorError, DecisionLog};
 use weir_protocol::epoch::Incarnation;
+use weir_protocol::verdict::DecisionPlace;
 use weir_runtime::connect::{Connected, Connectors};
 
 /// A mistake that a test plants, to show that a checker finds it.
@@ -139,6 +140,7 @@ impl Connectors for MemoryConnectors {
             decisions: Box::new(broker::MemoryDecisions::new(self.0.clone(), producer)),
             transaction_timeout: None,
             needs_manifest: None,
+            place: DecisionPlace::ConsumerGroup,
             states: Arc::new(states::MemoryStates(self.0.clone())),
         })
     }

@@ -8,7 +8,7 @@ use crate::key_group::KeyGroups;
 use crate::manifest::{KeyedStates, OperatorState, SourcePosition};
 use crate::position::{Partition, Position};
 use crate::state::{TimerClock, TimerDeclaration};
-use crate::verdict::{Hint, KnownPartition, NewStart};
+use crate::verdict::{DecisionPlace, Hint, KnownPartition, NewStart};
 use std::collections::BTreeMap;
 
 const INCARNATION: &str = "01J9ZQ3W5X7Y8Z9A0B1C2D3E4F";
@@ -37,6 +37,7 @@ fn manifest(epoch: u64, offset: i64) -> Manifest {
         keyed: None,
         finished: false,
         started_from: None,
+        savepoint: None,
         operator_watermarks: BTreeMap::new(),
     }
 }
@@ -67,6 +68,7 @@ fn decided(manifest: &Manifest) -> Facts {
         hint: Some(Hint { id: record.id, manifest: record.manifest }),
         later_checkpoint: true,
         needs_manifest: Some("its operators keep state"),
+        place: DecisionPlace::ConsumerGroup,
     }
 }
 
@@ -82,7 +84,22 @@ fn fresh() -> Facts {
 }
 
 fn start(facts: &Facts, savepoint: &Manifest, replay_output: bool) -> SavepointVerdict {
-    judge_start(&SavepointStart { facts, savepoint, replay_output })
+    judge_start(&SavepointStart { replay_output, ..asked(facts, savepoint) })
+}
+
+fn gone<'a>(facts: &'a Facts, savepoint: &'a Manifest) -> SavepointStart<'a> {
+    SavepointStart { savepoint: Err("there is none"), ..asked(facts, savepoint) }
+}
+
+fn asked<'a>(facts: &'a Facts, savepoint: &'a Manifest) -> SavepointStart<'a> {
+    SavepointStart {
+        facts,
+        asked: "before",
+        savepoint: Ok(savepoint),
+        replay_output: false,
+        again: false,
+        ours: &[],
+    }
 }
 
 fn epoch(verdict: &SavepointVerdict) -> u64 {
@@ -152,11 +169,52 @@ fn timers_may_have_fired_where_time_went_on() {
 fn a_start_that_has_happened_is_not_done_again() {
     let savepoint = manifest(12, 50);
     let descendant = Manifest { started_from: Some(id(12)), ..manifest(30, 90) };
-    for replay_output in [false, true] {
-        assert_eq!(start(&decided(&descendant), &savepoint, replay_output), SavepointVerdict::Happened);
-    }
+    assert_eq!(start(&decided(&descendant), &savepoint, false), SavepointVerdict::Happened);
     let of_another = Manifest { started_from: Some(id(11)), ..manifest(30, 90) };
     needs_the_word(&decided(&of_another), &savepoint, "is at 90", 31);
+}
+
+#[test]
+fn a_second_rollback_is_refused_and_not_passed_over_unless_the_person_says_again() {
+    let savepoint = manifest(12, 50);
+    let facts = decided(&Manifest { started_from: Some(id(12)), ..manifest(30, 90) });
+    let refused = start(&facts, &savepoint, true);
+    let SavepointVerdict::Refuse(refusal) = refused else { panic!("{refused:?}") };
+    let text = refusal.to_string();
+    assert!(text.contains("started from savepoint before before") && text.contains("--again"), "{text}");
+
+    let again = SavepointStart { replay_output: true, again: true, ..asked(&facts, &savepoint) };
+    assert_eq!(epoch(&judge_start(&again)), 31);
+    // Again is no word for publishing twice.
+    let silent = SavepointStart { again: true, ..asked(&facts, &savepoint) };
+    let verdict = judge_start(&silent);
+    assert!(matches!(verdict, SavepointVerdict::Refuse(SavepointRefusal::Beyond { .. })), "{verdict:?}");
+}
+
+#[test]
+fn what_this_process_has_started_is_not_started_again_when_it_restarts() {
+    let savepoint = manifest(12, 50);
+    let facts = decided(&Manifest { started_from: Some(id(12)), ..manifest(30, 90) });
+    let ours = [Incarnation::parse(INCARNATION).unwrap()];
+    for again in [false, true] {
+        let restart = SavepointStart { replay_output: true, again, ours: &ours, ..asked(&facts, &savepoint) };
+        assert_eq!(judge_start(&restart), SavepointVerdict::Happened);
+    }
+}
+
+#[test]
+fn a_savepoint_that_is_gone_is_missed_only_by_a_start_that_needs_it() {
+    let savepoint = manifest(12, 50);
+    let descendant =
+        Manifest { started_from: Some(id(12)), savepoint: Some("before".to_owned()), ..manifest(30, 90) };
+    let facts = decided(&descendant);
+    assert_eq!(judge_start(&gone(&facts, &savepoint)), SavepointVerdict::Happened);
+    let missed = SavepointVerdict::Refuse(SavepointRefusal::NotThere("there is none".to_owned()));
+    assert_eq!(judge_start(&SavepointStart { again: true, ..gone(&facts, &savepoint) }), missed);
+    let of_another = Manifest { savepoint: Some("another".to_owned()), ..descendant };
+    for facts in [decided(&of_another), decided(&manifest(30, 90)), fresh()] {
+        assert_eq!(judge_start(&gone(&facts, &savepoint)), missed);
+    }
 }
 
 #[test]

@@ -131,6 +131,7 @@ fn decide(
 /// State goes on as it is; event time begins anew, or everything that is read again would be late.
 fn keep_state(situation: &Situation, before: &Manifest, manifest: &mut Manifest) -> std::io::Result<()> {
     manifest.started_from.clone_from(&before.started_from);
+    manifest.savepoint.clone_from(&before.savepoint);
     manifest.keyed.clone_from(&before.keyed);
     let Some(keyed) = &before.keyed else { return Ok(()) };
     situation.store.link_state(&situation.store.path(&before.id), &manifest.id, &keyed.parts)
