@@ -14,7 +14,7 @@ const RECORDS: u64 = 3000;
 const KEYS: u64 = 7;
 
 /// Counts made-up records per key into files.
-fn counted(stem: &str, rate: u64) -> Job {
+pub fn counted(stem: &str, rate: u64) -> Job {
     let mut job = Job::local(stem);
     job.add(&format!(
         "[source.made]\nkind = \"generator\"\nrate = {rate}\ncount = {RECORDS}\nkeys = {KEYS}\npartitions = 2"
@@ -25,7 +25,7 @@ fn counted(stem: &str, rate: u64) -> Job {
 }
 
 /// A command of `weir savepoint` on the pipeline.
-fn savepoint(job: &Job, words: &[&str], environment: &[(&str, &str)]) -> Weir {
+pub fn savepoint(job: &Job, words: &[&str], environment: &[(&str, &str)]) -> Weir {
     let (name, data) = (job.name.clone(), job.data_dir().display().to_string());
     let mut arguments = vec!["savepoint", words[0], &name, "--data-dir", &data];
     arguments.extend(&words[1..]);
@@ -33,7 +33,7 @@ fn savepoint(job: &Job, words: &[&str], environment: &[(&str, &str)]) -> Weir {
 }
 
 #[track_caller]
-fn done(mut weir: Weir) -> String {
+pub fn done(mut weir: Weir) -> String {
     weir.ends_with(0);
     weir.log()
 }
@@ -69,7 +69,7 @@ fn each_counted_once(job: &Job) {
     assert!(times.values().zip(times.values().skip(1)).all(|(earlier, later)| earlier >= later), "{times:?}");
 }
 
-fn path_of(job: &Job, name: &str) -> PathBuf {
+pub fn path_of(job: &Job, name: &str) -> PathBuf {
     job.pipeline_dir().join("savepoints").join(name)
 }
 
@@ -125,9 +125,18 @@ fn a_start_from_a_savepoint_works_once() {
     assert!(refused.last_line().contains("--replay-output"), "{}", refused.last_line());
     let options = ["--until-end", "--from-savepoint", "s", "--replay-output"];
     job.start_with(&options, &[("WEIR_KILL_AT", "after_commit:2")]).dies();
-    let mut again = job.start_with(&options, &[]);
-    again.ends_with(0);
-    assert!(again.log().contains("was started from this savepoint before"), "{}", again.log());
+    // A rollback that is not done must not look like one that is.
+    let mut refused = job.start_with(&options, &[]);
+    refused.ends_with(4);
+    assert!(refused.last_line().contains("--again"), "{}", refused.last_line());
+    // What was started from is not needed any more.
+    done(savepoint(&job, &["delete", "s"], &[]));
+    let mut restart = job.start_with(&["--until-end", "--from-savepoint", "s"], &[]);
+    restart.ends_with(0);
+    assert!(restart.log().contains("was started from this savepoint before"), "{}", restart.log());
+    let mut missed = job.start_with(&["--from-savepoint", "s", "--replay-output", "--again"], &[]);
+    missed.ends_with(4);
+    assert!(missed.last_line().contains("no such savepoint"), "{}", missed.last_line());
     let mut last = counts(&job);
     last.dedup();
     assert_eq!(last.first(), Some(&1), "every count is there");
