@@ -78,10 +78,11 @@ impl PipelinePlace {
     pub fn read<T>(
         &self,
         savepoint: Option<&str>,
+        dir: Option<&Path>,
         mut read: impl FnMut(&StoredCheckpoint) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         if let Some(savepoint) = savepoint {
-            return read(&self.savepoint(savepoint, None)?);
+            return read(&self.savepoint(savepoint, dir)?);
         }
         let mut attempt = 1;
         loop {
@@ -110,6 +111,9 @@ pub fn locate(savepoint: &str, store: &SavepointStore) -> Result<PathBuf, Failur
         let message =
             format!("{savepoint} is a file: bring it into a data directory with `weir savepoint import`");
         return Err(Failure::configuration(message));
+    }
+    if path.is_dir() && SavepointName::parse(savepoint).is_err() {
+        return Err(Failure::configuration(format!("{savepoint}: no {DESCRIPTION} in this directory")));
     }
     let name = SavepointName::parse(savepoint).map_err(Failure::configuration)?;
     let found = store.path(&name);
@@ -157,11 +161,11 @@ impl StoredCheckpoint {
         Ok(StoredCheckpoint { directory, manifest })
     }
 
-    /// Opens a part for reading, by way of links below `scratch`.
+    /// Opens a part for reading, by way of links below `scratch`, which is this command's own.
     pub fn open(&self, part: &StatePart, scratch: &Path) -> Result<PartReader, ConnectorError> {
         static OPENED: AtomicU64 = AtomicU64::new(0);
         let number = OPENED.fetch_add(1, Ordering::Relaxed);
-        let scratch = scratch.join(format!("{}-{number}", std::process::id()));
+        let scratch = scratch.join(number.to_string());
         PartReader::open(&self.directory.join(part.directory()), part, &scratch)
     }
 }
@@ -190,6 +194,14 @@ mod tests {
         let (_directory, path) = file("name = \"p\"\n[savepoint]\ndir = \"${env:S}\"\n");
         let failure = named_in(&path).unwrap_err();
         assert!(failure.message.contains("savepoint.dir is filled in when the pipeline starts"), "{failure}");
+    }
+
+    #[test]
+    fn a_directory_that_is_no_savepoint_is_told_as_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SavepointStore::at(directory.path().join("savepoints"));
+        let failure = locate("/etc", &store).err().unwrap();
+        assert_eq!(failure.message, "/etc: no savepoint.json in this directory");
     }
 
     #[test]

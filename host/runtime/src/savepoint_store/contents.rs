@@ -16,7 +16,7 @@ pub fn load(directory: &Path) -> Result<Savepoint, ConnectorError> {
     let path = directory.join(DESCRIPTION);
     let bytes = fs::read(&path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => ConnectorError::permanent(format!(
-            "{}: no {DESCRIPTION} in this directory, expected the directory of a savepoint",
+            "{}: no {DESCRIPTION} in it, expected a savepoint",
             directory.display()
         )),
         _ => unreadable(&path, &error),
@@ -34,6 +34,11 @@ pub fn manifest(directory: &Path, savepoint: &Savepoint) -> Result<Manifest, Con
     let manifest = Manifest::decode_decided(&bytes, &hash).map_err(|error| damaged(error.to_string()))?;
     if manifest.id != savepoint.id {
         return Err(damaged(format!("it is of checkpoint {}, expected {}", manifest.id, savepoint.id)));
+    }
+    // A description of version 1 has no hash of its own that would tell.
+    if manifest.pipeline != savepoint.pipeline {
+        let (found, said) = (&manifest.pipeline, &savepoint.pipeline);
+        return Err(damaged(format!("it is of pipeline {found}, {DESCRIPTION} says {said}")));
     }
     Ok(manifest)
 }

@@ -265,5 +265,18 @@ fn what_killed_processes_left_unfinished_goes_with_the_next_change() {
 #[test]
 fn a_directory_without_a_description_is_told_as_one() {
     let error = load(Path::new("/etc")).unwrap_err();
-    assert!(error.message.starts_with("/etc: no savepoint.json in this directory"), "{error}");
+    assert!(error.message.starts_with("/etc: no savepoint.json in it"), "{error}");
+}
+
+#[test]
+fn a_description_of_version_1_that_names_another_pipeline_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, savepoint) = savepoint_with_state(directory.path());
+    let old = Savepoint { version: 1, ..savepoint };
+    fs::write(path.join("savepoint.json"), old.encode()).unwrap();
+    verify(&path, &load(&path).unwrap(), &Trusting).unwrap();
+    let changed = Savepoint { pipeline: "other".to_owned(), ..old };
+    fs::write(path.join("savepoint.json"), changed.encode()).unwrap();
+    let error = verify(&path, &load(&path).unwrap(), &Trusting).unwrap_err();
+    assert!(error.message.contains("it is of pipeline p, savepoint.json says other"), "{error}");
 }

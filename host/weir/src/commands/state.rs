@@ -2,13 +2,15 @@
 
 mod get;
 mod scan;
+mod scratch;
 mod stats;
 
 use super::DataDirOptions;
 use crate::failure::{Exit, Failure};
 use crate::pipeline_place::{PipelinePlace, StoredCheckpoint};
+use scratch::Scratch;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use weir_protocol::manifest::{KeyedStates, OperatorState};
 use weir_protocol::state::StateDeclaration;
 
@@ -33,6 +35,9 @@ pub struct SourceOptions {
     /// Read a savepoint, by name or path, instead of the newest decided checkpoint
     #[arg(long, value_name = "NAME|PATH")]
     savepoint: Option<String>,
+    /// Where savepoints are, if not in the data directory; as savepoint.dir of the pipeline file
+    #[arg(long, value_name = "DIR", requires = "savepoint")]
+    dir: Option<PathBuf>,
 }
 
 /// Carries a command out.
@@ -55,46 +60,16 @@ impl SourceOptions {
     /// Reads the checkpoint that is asked for; again from the start where it goes meanwhile.
     fn read<T>(&self, mut read: impl FnMut(&Opened<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
         let place = PipelinePlace::find(&self.pipeline, &self.data.data_dir)?;
-        let scratch = Scratch::in_directory(&place.directory);
-        place.read(self.savepoint.as_deref(), |checkpoint| {
+        let scratch = Scratch::in_directory(&place.directory.join("reading"))?;
+        place.read(self.savepoint.as_deref(), self.dir.as_deref(), |checkpoint| {
             let keyed = checkpoint.manifest.keyed.as_ref().ok_or_else(|| {
                 let (id, name) = (&checkpoint.manifest.id, &place.name);
                 Failure::failed(format!(
                     "checkpoint {id} of {name} has no keyed state: none of its operators keeps any"
                 ))
             })?;
-            read(&Opened { checkpoint, keyed, scratch: scratch.0.clone() })
+            read(&Opened { checkpoint, keyed, scratch: scratch.directory().to_owned() })
         })
-    }
-}
-
-/// Links of this process, on the file system of the checkpoints.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn in_directory(pipeline: &Path) -> Scratch {
-        let reading = pipeline.join("reading");
-        remove_left_behind(&reading);
-        Scratch(reading)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // Fails while another command reads, which is right.
-        let _ = std::fs::remove_dir(&self.0);
-    }
-}
-
-/// Links of commands that were killed: their process is gone.
-fn remove_left_behind(reading: &Path) {
-    for entry in std::fs::read_dir(reading).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let process = name.split_once('-').map_or("", |(process, _)| process);
-        if !process.is_empty() && !Path::new("/proc").join(process).exists() {
-            // Another command may be doing the same.
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
     }
 }
 

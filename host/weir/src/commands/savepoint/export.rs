@@ -30,7 +30,8 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     verify(&path, &savepoint, &verifier())?;
     let to = &options.to;
     if to.exists() {
-        return Err(Failure::configuration(format!("{} exists already", to.display())));
+        // As an existing name of `create` and `import`.
+        return Err(Failure::failed(format!("{} exists already", to.display())));
     }
     let mut temporary = to.clone().into_os_string();
     temporary.push(".tmp");
