@@ -27,6 +27,7 @@ mod open_files;
 mod poison;
 mod processed;
 mod sample_records;
+mod savepoint_imports;
 mod savepoints;
 mod starts;
 mod state_command;

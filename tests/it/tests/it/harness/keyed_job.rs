@@ -3,8 +3,9 @@
 use super::cluster::Cluster;
 use super::job::{Job, PARTITIONS};
 use super::keyed_load::{Amount, KeyedLoad};
-use super::keyed_model::{Findings, KeyedModel, ROLES, WINDOW_MS, WITHIN_MS};
+use super::keyed_model::{Findings, KeptState, KeyedModel, ROLES, WINDOW_MS, WITHIN_MS};
 use super::watcher::Watcher;
+use super::weir::Weir;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The pipeline with its load, its model, and the reader that compares them.
@@ -71,10 +72,32 @@ impl KeyedJob {
         self.load.take().into_iter().for_each(KeyedLoad::stop);
     }
 
-    /// Compares everything, when the pipeline was drained to its end.
+    /// What the operators keep, as the command shows it.
+    fn kept_state(&self) -> KeptState {
+        let mut kept = KeptState::default();
+        for operator in ["count", "sums", "join"] {
+            let (data, log) = (self.job.data_dir().display().to_string(), self.job.path("state.log"));
+            let words = ["state", "scan", &self.job.name, operator, "--data-dir", &data];
+            let mut scan = Weir::start(&words, &[], &log);
+            scan.ends_with(0);
+            scan.log().lines().for_each(|line| kept.add(line));
+        }
+        kept
+    }
+
+    /// Compares state with the model, when the pipeline has read all input and its windows are still open.
+    pub fn saw_open_state(&self) {
+        let (kept, sums) = (self.kept_state(), self.job.cluster.read_committed(&self.job.topic("sums")));
+        self.model.lock().unwrap_or_else(PoisonError::into_inner).saw_state(&kept, &sums);
+    }
+
+    /// Compares everything, output and state, when the pipeline was drained to its end.
     pub fn end(&mut self) -> Findings {
         self.stop_load();
         self.watcher.take().into_iter().for_each(Watcher::finish);
-        self.model.lock().unwrap_or_else(PoisonError::into_inner).end()
+        let kept = self.kept_state();
+        let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        model.saw_drained_state(&kept);
+        model.end()
     }
 }

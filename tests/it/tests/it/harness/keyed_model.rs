@@ -6,6 +6,10 @@ use super::record::Record;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use weir_protocol::error_policy::names;
 
+mod kept_state;
+
+pub use kept_state::KeptState;
+
 /// Length of the windows that the model sums.
 pub const WINDOW_MS: i64 = 1000;
 /// How near the records of a pair are.
