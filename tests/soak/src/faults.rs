@@ -18,6 +18,17 @@ pub enum Fault {
     /// Kill -9 of the broker so long after the host has recovered; the host lives on until it has decided more, and is
     /// killed.
     KillBroker(Duration),
+    /// The pipeline file names an operator that cannot do its work, for this life only.
+    BadOperator(Bad),
+}
+
+/// What is wrong with an operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bad {
+    /// It keeps other state than the one whose place it takes: its start is refused.
+    OtherState,
+    /// It traps at its first batch: the pipeline starts again and again, for so long, or fails.
+    Traps(Duration),
 }
 
 /// Subtasks per operator of a life.
@@ -30,6 +41,7 @@ const BROKER_EVERY: u64 = 40;
 pub fn next(moments: &mut Moments, brokers_die: bool) -> Fault {
     let mut ms = |from: u64, to: u64| Duration::from_millis(from + moments.next(to - from));
     let (soon, start, pause, patience) = (ms(0, 1000), ms(0, 2000), ms(200, 3000), ms(0, 400));
+    let traps = ms(500, 4000);
     if moments.next(BROKER_EVERY) == 0 && brokers_die {
         return Fault::KillBroker(soon);
     }
@@ -37,6 +49,8 @@ pub fn next(moments: &mut Moments, brokers_die: bool) -> Fault {
         0..=4 => Fault::KillAfterStart(start),
         5 => Fault::Pause(soon, pause),
         6 | 7 => Fault::Stop(soon, patience),
+        8 => Fault::BadOperator(Bad::OtherState),
+        9 => Fault::BadOperator(Bad::Traps(traps)),
         _ => Fault::KillAfterRecovery(soon),
     }
 }

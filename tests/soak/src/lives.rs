@@ -1,6 +1,6 @@
 //! One life of the host after another, each with its fault, until the time is over.
 
-use crate::faults::{self, Fault};
+use crate::faults::{self, Bad, Fault};
 use crate::harness::cluster::Cluster;
 use crate::harness::guests;
 use crate::harness::job::Job;
@@ -77,6 +77,9 @@ impl Soak {
 
     /// One life with its fault, as a line.
     fn live(&mut self, fault: Fault, parallelism: usize) -> String {
+        if let Fault::BadOperator(bad) = fault {
+            return self.live_badly(bad, parallelism);
+        }
         let before = self.settled();
         let started = Instant::now();
         let set = format!("parallelism={parallelism}");
@@ -92,7 +95,7 @@ impl Soak {
         self.summary.recovered(recovered);
         let said = format!("recovered in {recovered:.2?}");
         match fault {
-            Fault::KillAfterStart(_) => said,
+            Fault::KillAfterStart(_) | Fault::BadOperator(_) => said,
             Fault::KillAfterRecovery(after) => {
                 pause(after);
                 self.kill(&mut weir, format!("{said}, kill -9 {after:?} later"))
@@ -124,6 +127,51 @@ impl Soak {
                 let (before, up) = (self.progress().0, Instant::now());
                 self.goes_on(&mut weir, before, up, format!("{said}, kill -9 of the broker {after:?} later"))
             }
+        }
+    }
+
+    /// A life whose pipeline file names a bad operator. Whatever it decides must be right; the good one goes on from it.
+    fn live_badly(&mut self, bad: Bad, parallelism: usize) -> String {
+        // Without a decided checkpoint there is no state that could be another.
+        let bad = match bad {
+            Bad::OtherState if self.progress().0 == 0 => Bad::Traps(Duration::from_secs(1)),
+            bad => bad,
+        };
+        let good = self.keyed.job.text.clone();
+        self.keyed.job.text = match bad {
+            Bad::OtherState => good.replace(&guests::guest("count_by_key"), &guests::guest("dedup")),
+            Bad::Traps(_) => {
+                let traps = guests::guest_of_text("realloc_traps", &self.keyed.job.path(""));
+                format!(
+                    "{good}[operator.trapping]\ninput = \"left\"\ncomponent = \"{traps}\"\n[sink.trapped]\nkind = \"blackhole\"\ninput = \"trapping\"\n"
+                )
+            }
+        };
+        let set = format!("parallelism={parallelism}");
+        let (started, mut weir) = (Instant::now(), self.keyed.job.start_with(&["--set", &set], &[]));
+        let time = match bad {
+            Bad::OtherState => STUCK_AFTER,
+            Bad::Traps(time) => time,
+        };
+        while !weir.has_ended() && started.elapsed() < time {
+            pause(LOOK_EVERY);
+        }
+        self.keyed.job.text = good;
+        self.summary.bad_operators += 1;
+        match (bad, weir.has_ended().then(|| weir.exit_code())) {
+            (Bad::OtherState, Some(4)) => "a component with other state was refused".to_owned(),
+            (Bad::Traps(_), Some(1)) => "the pipeline failed with an operator that traps".to_owned(),
+            (Bad::Traps(_), None) if weir.log().contains("trap") => {
+                weir.kill();
+                format!("kill -9 after {time:?} with an operator that traps")
+            }
+            // It may not have come to its first batch yet.
+            (Bad::Traps(_), None) => {
+                weir.kill();
+                format!("kill -9 after {time:?}, before an operator could trap")
+            }
+            (Bad::OtherState, None) => self.wrong(&mut weir, &Went::Stuck, "with another state"),
+            (_, Some(_)) => self.wrong(&mut weir, &Went::Ended, "with a bad operator"),
         }
     }
 
@@ -196,8 +244,17 @@ impl Soak {
     /// No more load, no more faults: the pipeline runs to the end of its input, and closes all windows.
     pub fn drain(&mut self) -> bool {
         self.keyed.stop_load();
-        let (started, mut weir) =
-            (Instant::now(), self.keyed.job.start_with(&["--until-end", "--drain"], &[]));
+        if !self.ends(&["--until-end"]) {
+            return false;
+        }
+        // Windows are open still: what is kept is compared before they close.
+        self.keyed.saw_open_state();
+        self.ends(&["--until-end", "--drain"])
+    }
+
+    /// Lets the pipeline run to its end.
+    fn ends(&mut self, options: &[&str]) -> bool {
+        let (started, mut weir) = (Instant::now(), self.keyed.job.start_with(options, &[]));
         let ended = loop {
             if weir.has_ended() {
                 break weir.exit_code() == 0;
@@ -209,8 +266,9 @@ impl Soak {
         };
         if ended {
             println!(
-                "{:7.1} s  drained to the end in {:.2?}",
+                "{:7.1} s  {} ended in {:.2?}",
                 self.began.elapsed().as_secs_f32(),
+                options.join(" "),
                 started.elapsed()
             );
         } else {

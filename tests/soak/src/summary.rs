@@ -15,6 +15,8 @@ pub struct Summary {
     pub pauses: u64,
     /// Kill -9 of the broker.
     pub broker_kills: u64,
+    /// Lives with a bad operator.
+    pub bad_operators: u64,
     /// Records written to both topics.
     pub written: u64,
     /// Records read from all outputs.
@@ -45,14 +47,14 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Summary { kills, stops, pauses, broker_kills, written, read, findings, .. } = self;
+        let Summary { kills, stops, pauses, broker_kills, bad_operators, written, read, findings, .. } = self;
         let mut times = self.recoveries.clone();
         times.sort();
         let p50 = times.get(times.len() / 2).copied().unwrap_or_default();
         let max = times.last().copied().unwrap_or_default();
         writeln!(
             f,
-            "host kills     {kills} (and {stops} stops, {pauses} pauses, {broker_kills} broker kills)"
+            "host kills     {kills} (and {stops} stops, {pauses} pauses, {broker_kills} broker kills, {bad_operators} bad operators)"
         )?;
         writeln!(
             f,
