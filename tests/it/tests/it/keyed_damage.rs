@@ -89,12 +89,29 @@ fn a_state_file_that_was_cut_off_is_refused_by_name() {
     goes_on(&job);
 }
 
-/// One changed bit, and back.
-fn flip(file: &Path, at: u64) {
-    let file = fs::File::options().read(true).write(true).open(file).unwrap();
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, at).unwrap();
-    file.write_all_at(&[byte[0] ^ 4], at).unwrap();
+/// A bit of a file that is changed, and back when it is told. The file is held open: a start that is refused may have
+/// linked it into a checkpoint of its own and deleted the one that it repeats.
+struct Flipped {
+    file: fs::File,
+    at: u64,
+}
+
+impl Flipped {
+    fn new(path: &Path, at: u64) -> Flipped {
+        let flipped = Flipped { file: fs::File::options().read(true).write(true).open(path).unwrap(), at };
+        flipped.flip();
+        flipped
+    }
+
+    fn flip(&self) {
+        let mut byte = [0];
+        self.file.read_exact_at(&mut byte, self.at).unwrap();
+        self.file.write_all_at(&[byte[0] ^ 4], self.at).unwrap();
+    }
+
+    fn back(self) {
+        self.flip();
+    }
 }
 
 #[test]
@@ -104,9 +121,9 @@ fn a_flipped_bit_anywhere_in_a_state_file_is_refused_by_name() {
         // A start that is refused may have decided where it starts, so that the newest checkpoint is another one.
         let file = files(&job, ".sst").remove(0);
         let at = fs::metadata(&file).unwrap().len() * eighth / 8;
-        flip(&file, at);
+        let flipped = Flipped::new(&file, at);
         is_refused(&job, &file);
-        flip(&file, at);
+        flipped.back();
     }
     goes_on(&job);
 }
@@ -116,7 +133,7 @@ fn verify_reads_every_byte_before_anybody_is_fenced() {
     let job = counted("state-verified");
     let file = files(&job, ".sst").remove(0);
     let at = fs::metadata(&file).unwrap().len() / 2;
-    flip(&file, at);
+    let flipped = Flipped::new(&file, at);
     let mut weir = job.start_with(&["--verify"], &[]);
     weir.ends_with(4);
     let name = file.file_name().unwrap().to_string_lossy().into_owned();
@@ -126,7 +143,7 @@ fn verify_reads_every_byte_before_anybody_is_fenced() {
         weir.last_line()
     );
     assert!(!weir.log().contains("state restored"), "{}", weir.log());
-    flip(&file, at);
+    flipped.back();
     job.start_with(&["--verify", "--until-end"], &[]).ends_with(0);
 }
 
@@ -138,9 +155,9 @@ fn a_flipped_bit_in_what_describes_the_state_files_is_refused_by_name() {
         let is_it = |path: &&PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(name);
         let file = all.iter().find(is_it).unwrap_or_else(|| panic!("no {name} in {all:?}")).clone();
         let at = fs::metadata(&file).unwrap().len() / 2;
-        flip(&file, at);
+        let flipped = Flipped::new(&file, at);
         is_refused(&job, &file);
-        flip(&file, at);
+        flipped.back();
     }
     goes_on(&job);
 }
@@ -152,8 +169,8 @@ fn damage_is_found_at_another_parallelism_too() {
     // The smaller part is copied out, the larger one linked.
     let file = files(&job, ".sst").pop().unwrap();
     let at = fs::metadata(&file).unwrap().len() / 3;
-    flip(&file, at);
+    let flipped = Flipped::new(&file, at);
     is_refused(&job, &file);
-    flip(&file, at);
+    flipped.back();
     goes_on(&job);
 }
