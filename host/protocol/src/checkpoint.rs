@@ -10,6 +10,7 @@
 //! - **C5** Any doubt ends the incarnation.
 //! - **C6** Until what was restored is verified no epoch is open and no barrier goes out: nothing that depends on it is
 //!   written to a transaction, so nothing ages.
+//! - **C7** A barrier that a probation holds back goes out all the same when its transaction ages, and once a day.
 //!
 //! Time is the time since the incarnation began, given with each event.
 
@@ -53,6 +54,9 @@ pub enum Event {
     Stop,
     /// Something has to be decided although no record moved: a new partition.
     Force,
+    /// The epoch behind the running checkpoint, or the running one, is a probation: its barrier is held back (true), or
+    /// goes out at once (false).
+    Hold(bool),
     /// Anything that went wrong elsewhere.
     Failed(ConnectorError),
 }
@@ -127,6 +131,7 @@ pub struct Cycle {
     failed_snapshots: u32,
     stop: bool,
     force: bool,
+    held: bool,
     last: bool,
 }
 
@@ -145,6 +150,7 @@ impl Cycle {
             failed_snapshots: 0,
             stop: false,
             force: false,
+            held: false,
             last: false,
         }
     }
@@ -201,6 +207,14 @@ impl Cycle {
                 self.force = true;
                 self.maybe_barrier(now, false)
             }
+            Event::Hold(true) => {
+                self.held = true;
+                vec![]
+            }
+            Event::Hold(false) => {
+                (self.held, self.force) = (false, true);
+                self.maybe_barrier(now, false)
+            }
             Event::Failed(error) => self.end(error),
         }
     }
@@ -248,12 +262,14 @@ impl Cycle {
         let due = now >= self.started + checkpoint.interval && now >= self.ended + checkpoint.min_pause;
         let ageing = self.transaction_age(now).is_some_and(|share| share >= 0.5);
         // C4: an idle epoch is left out here, where no number or slot is used yet.
-        let worth_it = active || self.active_since.is_some() || now >= self.started + IDLE_EPOCH_MAX;
-        if !(self.stop || self.force || ageing || (due && worth_it)) {
+        let daily = now >= self.started + IDLE_EPOCH_MAX;
+        let worth_it = active || self.active_since.is_some() || daily;
+        let overdue = ageing || (due && daily);
+        if !overdue && (self.held || !(self.stop || self.force || (due && worth_it))) {
             return vec![];
         }
         self.started = now;
-        self.force = false;
+        (self.force, self.held) = (false, false);
         self.last = self.stop;
         self.phase = Phase::Aligning((0..self.options.subtasks).collect());
         vec![Action::Barrier { epoch: self.running, last: self.last }]
@@ -329,189 +345,4 @@ pub fn doubt(epoch: Epoch, error: ConnectorError) -> ConnectorError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cycle(subtasks: usize) -> Cycle {
-        Cycle::new(CycleOptions {
-            checkpoint: CheckpointSpec { tolerable_failures: 1, ..CheckpointSpec::default() },
-            transaction_timeout: Some(Duration::from_secs(100)),
-            subtasks,
-            first_epoch: Epoch(5),
-            verifying: false,
-        })
-    }
-
-    /// Of one subtask, with state to verify first.
-    fn verifying() -> Cycle {
-        let mut options = cycle(1).options;
-        options.verifying = true;
-        Cycle::new(options)
-    }
-
-    fn seconds(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    const ACTIVE: Event = Event::Tick { active: true };
-    const IDLE: Event = Event::Tick { active: false };
-
-    fn delivered(subtask: usize, epoch: u64) -> Event {
-        Event::Delivered { subtask, epoch: Epoch(epoch) }
-    }
-
-    /// Takes a checkpoint of one subtask from its barrier to its publication.
-    fn complete(cycle: &mut Cycle, now: Duration, epoch: u64) -> Vec<Action> {
-        cycle.step(now, delivered(0, epoch));
-        cycle.step(now, Event::Flushed);
-        cycle.step(now, Event::Durable);
-        cycle.step(now, Event::Decided);
-        cycle.step(now, Event::Published)
-    }
-
-    #[test]
-    fn a_checkpoint_goes_through_its_steps_in_order() {
-        let mut cycle = cycle(2);
-        assert_eq!(cycle.step(seconds(4), ACTIVE), []);
-        let barrier = Action::Barrier { epoch: Epoch(5), last: false };
-        assert_eq!(cycle.step(seconds(5), ACTIVE), [barrier]);
-        assert_eq!(cycle.step(seconds(5), delivered(1, 5)), []);
-        assert_eq!(cycle.step(seconds(6), delivered(0, 5)), [Action::Flush(Epoch(5))]);
-        let next = [Action::Begin(Epoch(6)), Action::Snapshot(Epoch(5))];
-        assert_eq!(cycle.step(seconds(6), Event::Flushed), next);
-        assert_eq!(cycle.step(seconds(6), Event::Durable), [Action::Decide(Epoch(5))]);
-        assert_eq!(cycle.step(seconds(6), Event::Decided), [Action::Publish(Epoch(5))]);
-        assert_eq!(cycle.step(seconds(6), Event::Published), []);
-        assert_eq!(cycle.running(), Epoch(6));
-    }
-
-    #[test]
-    fn the_next_barrier_waits_for_the_interval_and_for_the_checkpoint_under_way() {
-        let mut cycle = cycle(1);
-        cycle.step(seconds(5), ACTIVE);
-        assert_eq!(cycle.step(seconds(20), ACTIVE), []);
-        complete(&mut cycle, seconds(21), 5);
-        assert_eq!(cycle.step(seconds(21), ACTIVE), [Action::Barrier { epoch: Epoch(6), last: false }]);
-    }
-
-    #[test]
-    fn an_idle_epoch_is_left_out_before_its_barrier() {
-        let mut cycle = cycle(1);
-        assert_eq!(cycle.step(seconds(1000), IDLE), []);
-        assert!(!cycle.step(seconds(1001), ACTIVE).is_empty());
-    }
-
-    #[test]
-    fn an_idle_pipeline_decides_once_a_day() {
-        let mut cycle = cycle(1);
-        assert!(!cycle.step(seconds(24 * 60 * 60), IDLE).is_empty());
-    }
-
-    #[test]
-    fn a_stop_is_never_left_out_and_its_barrier_is_the_last() {
-        let mut cycle = cycle(1);
-        assert_eq!(cycle.step(seconds(1), Event::Stop), [Action::Barrier { epoch: Epoch(5), last: true }]);
-        cycle.step(seconds(1), delivered(0, 5));
-        assert_eq!(cycle.step(seconds(1), Event::Flushed), [Action::Snapshot(Epoch(5))]);
-        cycle.step(seconds(1), Event::Durable);
-        cycle.step(seconds(1), Event::Decided);
-        assert_eq!(cycle.step(seconds(1), Event::Published), [Action::Finished]);
-    }
-
-    #[test]
-    fn a_stop_during_a_checkpoint_is_served_after_it() {
-        let mut cycle = cycle(1);
-        cycle.step(seconds(5), ACTIVE);
-        assert_eq!(cycle.step(seconds(5), Event::Stop), []);
-        let actions = complete(&mut cycle, seconds(6), 5);
-        assert_eq!(actions, [Action::Barrier { epoch: Epoch(6), last: true }]);
-    }
-
-    #[test]
-    fn a_failed_snapshot_is_taken_again_as_often_as_tolerable() {
-        let mut cycle = cycle(1);
-        cycle.step(seconds(5), ACTIVE);
-        cycle.step(seconds(5), delivered(0, 5));
-        cycle.step(seconds(5), Event::Flushed);
-        let full = || Event::SnapshotFailed("no space left on device".to_owned());
-        assert_eq!(cycle.step(seconds(5), full()), [Action::Snapshot(Epoch(5))]);
-        assert!(
-            matches!(&cycle.step(seconds(5), full())[..], [Action::End(error)] if error.message.contains("no space"))
-        );
-    }
-
-    #[test]
-    fn a_checkpoint_past_its_timeout_ends_the_incarnation() {
-        let mut cycle = cycle(1);
-        cycle.step(seconds(5), ACTIVE);
-        assert_eq!(cycle.step(seconds(65), IDLE), []);
-        assert!(matches!(&cycle.step(seconds(66), IDLE)[..], [Action::End(_)]));
-        assert_eq!(cycle.step(seconds(67), ACTIVE), []);
-    }
-
-    #[test]
-    fn a_transaction_at_half_its_timeout_gets_a_barrier_and_at_four_fifths_is_given_up() {
-        let mut options = cycle(1).options;
-        options.checkpoint.interval = seconds(1000);
-        options.checkpoint.timeout = seconds(1000);
-        let mut cycle = Cycle::new(options);
-        cycle.step(seconds(10), ACTIVE);
-        assert_eq!(cycle.step(seconds(59), ACTIVE), []);
-        assert_eq!(cycle.step(seconds(60), ACTIVE), [Action::Barrier { epoch: Epoch(5), last: false }]);
-        assert!(matches!(&cycle.step(seconds(90), ACTIVE)[..], [Action::End(_)]));
-    }
-
-    #[test]
-    fn an_idle_transaction_does_not_age() {
-        let mut cycle = cycle(1);
-        assert_eq!(cycle.step(seconds(5000), IDLE), []);
-        assert!(matches!(&cycle.step(seconds(5001), ACTIVE)[..], [Action::Barrier { .. }]));
-    }
-
-    #[test]
-    fn a_new_partition_forces_a_checkpoint() {
-        let mut cycle = cycle(1);
-        assert!(matches!(&cycle.step(seconds(1), Event::Force)[..], [Action::Barrier { .. }]));
-    }
-
-    #[test]
-    fn however_long_verifying_takes_no_epoch_is_open_and_no_time_out_runs() {
-        let mut cycle = verifying();
-        for now in [1, 6, 60, 100, 10_000] {
-            assert_eq!(cycle.step(seconds(now), ACTIVE), []);
-        }
-        // Both time-outs begin here: what was read meanwhile is becoming true as soon as it can.
-        assert_eq!(cycle.step(seconds(10_000), Event::Verified), [Action::BeginFirst(Epoch(5))]);
-        assert_eq!(cycle.step(seconds(10_001), ACTIVE), [Action::Barrier { epoch: Epoch(5), last: false }]);
-        assert_eq!(cycle.step(seconds(10_060), ACTIVE), []);
-        let published = complete(&mut cycle, seconds(10_060), 5);
-        assert_eq!(published, []);
-    }
-
-    #[test]
-    fn a_stop_while_what_was_restored_is_verified_is_served_after_it() {
-        let mut cycle = verifying();
-        assert_eq!(cycle.step(seconds(1), Event::Stop), []);
-        assert_eq!(cycle.step(seconds(2), Event::Force), []);
-        let last = Action::Barrier { epoch: Epoch(5), last: true };
-        assert_eq!(cycle.step(seconds(9), Event::Verified), [Action::BeginFirst(Epoch(5)), last]);
-    }
-
-    #[test]
-    fn damage_found_by_verifying_ends_the_incarnation() {
-        let error = ConnectorError::refused("damaged");
-        assert_eq!(verifying().step(seconds(1), Event::Failed(error.clone())), [Action::End(error)]);
-    }
-
-    #[test]
-    fn any_failure_ends_the_incarnation() {
-        let error = ConnectorError::fenced("another copy");
-        assert_eq!(cycle(1).step(seconds(1), Event::Failed(error.clone())), [Action::End(error)]);
-    }
-
-    #[test]
-    #[should_panic(expected = "C3")]
-    fn a_decision_without_a_durable_manifest_is_a_programmers_error() {
-        cycle(1).step(seconds(1), Event::Decided);
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@ use crate::decision::{CommittedOffset, Decision};
 use crate::epoch::Epoch;
 use crate::manifest::PreparedHandle;
 use crate::output::Output;
+use crate::plan::OperatorLimits;
 use crate::position::{Partition, Positions};
 use crate::slots::Slots;
 use std::time::Duration;
@@ -267,6 +268,19 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// All of them, in the order of their values.
+    pub const ALL: [FailureKind; 9] = [
+        FailureKind::Trap,
+        FailureKind::Timeout,
+        FailureKind::Memory,
+        FailureKind::OutputLimit,
+        FailureKind::BadOutput,
+        FailureKind::Error,
+        FailureKind::Rejection,
+        FailureKind::TooLarge,
+        FailureKind::NullKey,
+    ];
+
     /// The name used in dead letters, logs and metrics.
     pub fn name(self) -> &'static str {
         match self {
@@ -322,4 +336,7 @@ pub trait Operator: Send {
 
     /// Makes sure that the next call runs in a fresh instance.
     fn reset(&mut self);
+
+    /// The limits from the next call on.
+    fn set_limits(&mut self, _limits: &OperatorLimits) {}
 }

@@ -37,6 +37,14 @@ pub const KILL_POINTS: &[(&str, &str)] = &[
     ("savepoint_linked", "a savepoint is complete under its temporary name"),
     ("savepoint_imported", "an imported savepoint is verified under its temporary name"),
     ("stop_barrier", "the last barrier of a graceful stop was sent"),
+    ("swap_prepared", "the new version's instances are made, nobody has them"),
+    ("swap_commanded", "the subtasks are given the new version, the barrier is not sent"),
+    ("swap_switched", "a subtask has let the old version go at the barrier"),
+    ("swap_probation_judged", "the new version is judged healthy, its first epoch is not decided"),
+    ("swap_completed", "the new version's first epoch is decided, nobody is told"),
+    ("swap_completed_noted", "the new version's first epoch is decided, and told"),
+    ("swap_rolled_back", "the new version is judged unhealthy and stopped, nobody is told"),
+    ("swap_rolled_back_noted", "that is told, the old version is not started"),
 ];
 
 /// Called at a place of [`KILL_POINTS`]. Does nothing unless the feature `kill-points` is on and a hook is installed.

@@ -19,6 +19,7 @@
 //! - [`savepoint`]: what a portable copy of a checkpoint is, and what a start from one may do
 //! - [`restart`]: when the next incarnation starts
 //! - [`compatibility`]: what a component may do with the state that an earlier one left
+//! - [`swap`]: how a version takes the place of another while records flow, and when it must give it back
 //! - [`plan`]: the pipeline as a checked graph
 //! - [`kill_point`]: the named places at which a test ends the process
 
@@ -42,6 +43,7 @@ pub mod restart;
 pub mod savepoint;
 pub mod slots;
 pub mod state;
+pub mod swap;
 pub mod transaction;
 pub mod verdict;
 pub mod watermark;

@@ -9,6 +9,10 @@ use crate::epoch::CheckpointId;
 use crate::manifest::{Manifest, ManifestHash};
 use crate::position::{Partition, Position};
 
+mod refusal;
+
+pub use self::refusal::{Refusal, WAY_OUT};
+
 /// A partition that a source of the plan has now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownPartition {
@@ -144,160 +148,6 @@ pub enum Verdict {
     /// Exactly-once cannot be kept: a person has to decide.
     Refuse(Refusal),
 }
-
-/// Why recovery is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The group belongs to another pipeline.
-    #[error(
-        "the consumer group is used by another pipeline: partition {partition} carries a decision of owner {found}, this pipeline is {expected}; give this pipeline a `group` of its own"
-    )]
-    ForeignOwner {
-        /// Where it was found.
-        partition: Partition,
-        /// Whose it is.
-        found: Owner,
-        /// Who we are.
-        expected: Owner,
-    },
-    /// Metadata that this build cannot read.
-    #[error(
-        "partition {partition} carries committed metadata that this weir cannot read ({found:?}): it is another program's, or of a newer weir; use another `group`, or {WAY_OUT}"
-    )]
-    UnknownMetadata {
-        /// Where it was found.
-        partition: Partition,
-        /// Its beginning.
-        found: String,
-    },
-    /// The partitions name different checkpoints.
-    #[error(
-        "partitions name different checkpoints ({first} and {second}): somebody else has written to the consumer group; {WAY_OUT}"
-    )]
-    Disagree {
-        /// One of them.
-        first: String,
-        /// Another.
-        second: String,
-    },
-    /// Somebody changed the offsets.
-    #[error(
-        "the offset of {partition} was changed from outside: found {found}, checkpoint {id} says {expected}; set it back, or {WAY_OUT}"
-    )]
-    OffsetsReset {
-        /// Where.
-        partition: Partition,
-        /// What is there.
-        found: String,
-        /// What the checkpoint has.
-        expected: String,
-        /// The checkpoint.
-        id: String,
-    },
-    /// An entry is gone.
-    #[error(
-        "the committed offset of {partition} is gone (expired or deleted) though checkpoint {id} has it; {WAY_OUT}"
-    )]
-    EntryMissing {
-        /// Where.
-        partition: Partition,
-        /// The checkpoint.
-        id: String,
-    },
-    /// All entries are gone.
-    #[error(
-        "the consumer group has no committed offsets though this data directory has seen checkpoint {last}: the group expired (offsets.retention.minutes), was deleted, or this is another cluster; {WAY_OUT}"
-    )]
-    GroupGone {
-        /// What was seen.
-        last: String,
-    },
-    /// Without Kafka: none of the inputs is one that was decided about.
-    #[error(
-        "the local decision knows none of the inputs that source {sources} reads now ({now}), though this data directory has seen checkpoint {last}: they were moved or renamed, or the pipeline file names others; bring them back to where they were, or {WAY_OUT}"
-    )]
-    InputsUnknown {
-        /// The sources.
-        sources: String,
-        /// What they read.
-        now: String,
-        /// What was seen.
-        last: String,
-    },
-    /// Without Kafka: an input that is part of the checkpoint is not there.
-    #[error(
-        "source {from}: {partition} of checkpoint {id} is not there any more; bring it back to where it was, or {WAY_OUT}"
-    )]
-    InputGone {
-        /// The source.
-        from: String,
-        /// Which.
-        partition: Partition,
-        /// The checkpoint.
-        id: String,
-    },
-    /// Without Kafka: the decision is older than the checkpoints beside it.
-    #[error(
-        "the local decision is {found}, this data directory has seen {hint}: the file DECISION was brought back from an older copy; bring back the newer one, or {WAY_OUT}"
-    )]
-    DecisionWentBack {
-        /// The decision.
-        found: CheckpointId,
-        /// The hint.
-        hint: CheckpointId,
-    },
-    /// The cluster went back.
-    #[error(
-        "the cluster has decision {found}, this data directory has seen {hint}: the cluster lost committed data or was rolled back; {WAY_OUT}"
-    )]
-    RolledBack {
-        /// The decision.
-        found: CheckpointId,
-        /// The hint.
-        hint: CheckpointId,
-    },
-    /// A partition that is part of the checkpoint does not exist any more.
-    #[error(
-        "partition {partition} of checkpoint {id} does not exist any more: the topic was deleted and made again with fewer partitions; {WAY_OUT}"
-    )]
-    PartitionGone {
-        /// Which.
-        partition: Partition,
-        /// The checkpoint.
-        id: String,
-    },
-    /// The manifest is needed and not there.
-    #[error(
-        "the decided checkpoint {id} cannot be restored: {why}; {needed}; bring the data directory back, or {WAY_OUT}"
-    )]
-    ManifestLost {
-        /// The checkpoint.
-        id: CheckpointId,
-        /// What is wrong with it.
-        why: String,
-        /// Why the pipeline needs it.
-        needed: String,
-    },
-    /// Written by a newer weir.
-    #[error("the manifest of checkpoint {id} is from the future: {why}")]
-    Future {
-        /// The checkpoint.
-        id: CheckpointId,
-        /// What was found.
-        why: String,
-    },
-    /// Decisions without a manifest cannot tell a new partition from an expired one.
-    #[error(
-        "partition {partition} has no committed offset, and the manifest that would tell whether it is new is lost; {WAY_OUT}"
-    )]
-    CannotTellNew {
-        /// Which.
-        partition: Partition,
-    },
-}
-
-/// The command that every refusal names.
-pub const WAY_OUT: &str = "decide where to go on with `weir offsets show FILE` and `weir offsets reset FILE --to-earliest|--to-latest|--to-snapshot`";
 
 /// The decision that all covered partitions agree on, if there is one. The shell loads the manifest that it names
 /// and judges then.

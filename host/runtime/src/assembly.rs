@@ -10,7 +10,10 @@ use crate::placement::Placement;
 use crate::recovery::Recovered;
 use crate::sink_task::SinkTask;
 use crate::source_task::{SourceTask, SourceTaskOptions};
+use crate::state_opening::StateOpening;
+use crate::successor::OperatorPlace;
 use crate::supervisor::Run;
+use crate::version::Version;
 use crate::wiring::{Wired, wire};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -21,7 +24,7 @@ use weir_protocol::epoch::Incarnation;
 use weir_protocol::key_group::KeyGroups;
 use weir_protocol::plan::{Downstream, Plan};
 use weir_protocol::position::{Partition, Positions};
-use weir_protocol::state::{Migrator, OpenState, SharedState, StatePart};
+use weir_protocol::state::SharedState;
 
 /// One task, ready to run.
 pub struct Task {
@@ -39,34 +42,38 @@ pub struct Built {
     pub placement: Placement,
     /// When all sources have ended, event time has too.
     pub drains: bool,
+    /// Where each operator runs.
+    pub places: Vec<OperatorPlace>,
 }
 
 /// Makes all tasks. State is restored here.
 pub fn tasks(
     run: &Run,
+    version: &Version,
     incarnation: &Incarnation,
     connected: &mut Connected,
     recovered: &Recovered,
     ended: &Arc<AtomicBool>,
 ) -> Result<Built, ConnectorError> {
-    let plan = &run.plan;
+    let plan = &version.plan;
     // Without keyed operators nothing is sent by key.
     let groups = recovered.keyed.as_ref().map_or(KeyGroups::plain(1), |keyed| keyed.groups);
     let placement = Placement::new(plan, recovered.keyed.as_ref().map(|keyed| keyed.groups));
     let drained = run.drain && run.until_end;
     let drains = connected.sources.iter().all(|source| source.is_finite() || drained);
-    let live = Live::prepare(run, incarnation)?;
+    let live = Live::prepare(run, plan, incarnation)?;
     let mut ends = Vec::new();
     for (source, positions) in connected.sources.iter_mut().zip(&recovered.positions) {
         let partitions: Vec<Partition> = positions.keys().cloned().collect();
         ends.push(if run.until_end { Some(source.ends(&partitions)?) } else { None });
     }
-    let mut builder = Builder { run, connected, recovered, placement, ends, live };
+    let places = Vec::new();
+    let mut builder = Builder { run, version, connected, recovered, placement, ends, live, places };
     let mut built = Vec::new();
     for (number, wired) in wire(plan, groups, ended).into_iter().enumerate() {
         built.push(builder.task(number, wired)?);
     }
-    Ok(Built { tasks: built, placement: builder.placement, drains })
+    Ok(Built { tasks: built, placement: builder.placement, drains, places: builder.places })
 }
 
 /// The directory of this incarnation's live databases. Those of earlier ones are of no use to anybody.
@@ -75,10 +82,10 @@ struct Live {
 }
 
 impl Live {
-    fn prepare(run: &Run, incarnation: &Incarnation) -> Result<Live, ConnectorError> {
+    fn prepare(run: &Run, plan: &Plan, incarnation: &Incarnation) -> Result<Live, ConnectorError> {
         let all = run.directory.join("live");
         let directory = all.join(incarnation.to_string());
-        if !run.plan.is_keyed() {
+        if !plan.is_keyed() {
             return Ok(Live { directory });
         }
         let failed = |error: std::io::Error| {
@@ -95,16 +102,18 @@ impl Live {
 
 struct Builder<'a> {
     run: &'a Run,
+    version: &'a Version,
     connected: &'a mut Connected,
     recovered: &'a Recovered,
     placement: Placement,
     ends: Vec<Option<Positions>>,
     live: Live,
+    places: Vec<OperatorPlace>,
 }
 
 impl Builder<'_> {
     fn task(&mut self, number: usize, wired: Wired) -> Result<Task, ConnectorError> {
-        let plan = self.run.plan.clone();
+        let plan = self.version.plan.clone();
         let stage = &plan.stages[wired.stage];
         let mut sources = Vec::new();
         for source in &stage.sources {
@@ -112,7 +121,7 @@ impl Builder<'_> {
         }
         let mut operators = Vec::new();
         for operator in &stage.operators {
-            let (task, ordinals) = self.operator(*operator, wired.subtask, stage.parallelism)?;
+            let (task, ordinals) = self.operator(*operator, number, (wired.subtask, stage.parallelism))?;
             operators.push((*operator, task, ordinals));
         }
         let mut sinks = Vec::new();
@@ -133,7 +142,7 @@ impl Builder<'_> {
     }
 
     fn source(&mut self, index: usize, subtask: usize) -> Result<SourceTask, ConnectorError> {
-        let spec = &self.run.plan.spec.sources[index];
+        let spec = &self.version.plan.spec.sources[index];
         let start = self.placement.share(&self.recovered.positions[index], index, subtask);
         let ends = self.ends[index].as_ref().map(|ends| {
             let own = ends.iter().filter(|(partition, _)| start.contains_key(*partition));
@@ -147,7 +156,7 @@ impl Builder<'_> {
             (partition.clone(), found.map(|watermark| watermark.highest_ms))
         });
         let options = SourceTaskOptions {
-            limits: batch_limits(&self.run.plan),
+            limits: batch_limits(&self.version.plan),
             time: spec.time.clone(),
             drains: source.is_finite() || (self.run.drain && self.run.until_end),
             highest: highest.collect(),
@@ -158,10 +167,10 @@ impl Builder<'_> {
     fn operator(
         &mut self,
         index: usize,
-        subtask: usize,
-        subtasks: usize,
+        task: usize,
+        (subtask, subtasks): (usize, usize),
     ) -> Result<(OperatorTask, Range<u32>), ConnectorError> {
-        let (plan, factory) = (&self.run.plan, &self.run.operators[index]);
+        let (plan, factory) = (&self.version.plan, &self.version.operators[index]);
         let smallest = |consumers: &Vec<Downstream>| {
             let sinks = consumers.iter().filter_map(|consumer| match consumer {
                 Downstream::Sink(sink) => self.connected.sinks[*sink].record_bytes_max(),
@@ -180,11 +189,17 @@ impl Builder<'_> {
             clock: self.run.clock.clone(),
             meters: self.run.meters.clone(),
         };
-        let Some(keyed) = self.recovered.keyed.as_ref().filter(|_| plan.shapes[index].is_keyed()) else {
-            return Ok((OperatorTask::new(factory.operator(subtask, None)?, None, options), 0..0));
+        let keyed = self.recovered.keyed.as_ref().filter(|_| plan.shapes[index].is_keyed());
+        let Some(keyed) = keyed else {
+            let mut operator = factory.operator(subtask, None)?;
+            operator.set_limits(&options.spec.limits);
+            self.places.push(OperatorPlace { operator: index, task, subtask, keyed: None });
+            return Ok((OperatorTask::new(operator, None, options), 0..0));
         };
         let ordinals = keyed.groups.owned(subtask, subtasks);
-        let state = self.state(index, subtask, keyed, ordinals.clone())?;
+        let opening = self.opening(index, subtask, keyed, ordinals.clone());
+        let parts = keyed.checkpoint.as_ref().map_or(&[][..], |_| &keyed.states.parts);
+        let state: SharedState = Arc::new(Mutex::new(opening.open(keyed.checkpoint.as_deref(), parts)?));
         let calls = KeyedCalls::new(KeyedCallsOptions {
             operator: options.spec.name.clone(),
             state: state.clone(),
@@ -192,73 +207,36 @@ impl Builder<'_> {
             ordinals: ordinals.clone(),
             null_key: options.spec.null_key,
         });
-        Ok((OperatorTask::new(factory.operator(subtask, Some(state))?, Some(calls), options), ordinals))
+        let mut operator = factory.operator(subtask, Some(state.clone()))?;
+        operator.set_limits(&options.spec.limits);
+        let keyed = Some((state, opening));
+        self.places.push(OperatorPlace { operator: index, task, subtask, keyed });
+        Ok((OperatorTask::new(operator, Some(calls), options), ordinals))
     }
 
-    /// Opens the state of one operator's subtask as the decided checkpoint left it.
-    fn state(
+    /// How the state of one operator's subtask is opened.
+    fn opening(
         &self,
         index: usize,
         subtask: usize,
         keyed: &KeyedStart,
         ordinals: Range<u32>,
-    ) -> Result<SharedState, ConnectorError> {
-        let (plan, spec) = (&self.run.plan, &self.run.plan.spec.operators[index]);
-        let divided_anew = keyed.states.groups != keyed.groups;
-        let overlaps = |part: &&StatePart| {
-            let meets = part.ordinal_start < ordinals.end && ordinals.start < part.ordinal_end;
-            part.operator == spec.name && (divided_anew || meets)
-        };
-        let restore: Vec<(PathBuf, StatePart)> = keyed
-            .checkpoint
-            .iter()
-            .flat_map(|checkpoint| {
-                let parts = keyed.states.parts.iter().filter(overlaps);
-                parts.map(|part| (checkpoint.join(part.directory()), part.clone()))
-            })
-            .collect();
-        let live = self.live.directory.join(format!("{}-{subtask}", spec.name));
-        let changes = &keyed.changes[index];
-        for name in changes.needless.iter().filter(|_| subtask == 0) {
-            tracing::warn!(
-                operator = spec.name,
-                "drop_state names {name:?}, which neither the checkpoint nor the component has"
-            );
-        }
-        let mut migrator =
-            if changes.migrate.is_empty() { None } else { self.run.operators[index].migrator()? };
-        let open = OpenState {
-            operator: &spec.name,
+    ) -> StateOpening {
+        let plan = self.version.plan.clone();
+        let live = self.live.directory.join(format!("{}-{subtask}", plan.spec.operators[index].name));
+        StateOpening {
+            backend: self.connected.states.clone(),
+            plan,
+            operator: index,
+            factory: self.version.operators[index].clone(),
             subtask,
-            shape: &plan.shapes[index],
-            drop_states: &changes.drop_states,
-            drop_timers: &changes.drop_timers,
-            migrate: &changes.migrate,
             groups: keyed.groups,
             restored_groups: keyed.states.groups,
             ordinals,
-            live: &live,
-            restore: &restore,
-            page_bytes_max: spec.limits.state_page_bytes_max,
-            writes_bytes_max: spec.limits.state_writes_bytes,
-            reads_bytes_max: spec.limits.state_reads_bytes,
-        };
-        let before = self.run.clock.monotonic();
-        let migrator = migrator.as_mut().map(|migrator| migrator.as_mut() as &mut dyn Migrator);
-        let (state, restored) = self.connected.states.open(&open, migrator)?;
-        if !restore.is_empty() {
-            let took_ms = (self.run.clock.monotonic() - before).as_millis() as u64;
-            tracing::info!(
-                operator = spec.name,
-                subtask,
-                linked_bytes = restored.linked_bytes,
-                copied_bytes = restored.copied_bytes,
-                migrated_entries = restored.migrated_entries,
-                took_ms,
-                "state restored"
-            );
+            changes: keyed.changes[index].clone(),
+            live,
+            clock: self.run.clock.clone(),
         }
-        Ok(Arc::new(Mutex::new(state)))
     }
 }
 

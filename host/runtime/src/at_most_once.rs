@@ -4,7 +4,8 @@
 //! not written, and repeats nothing.
 
 use crate::connect::Connected;
-use crate::coordinator::{CoordinatorOptions, Finished, StopRequests};
+use crate::coordinator::{Asked, CoordinatorOptions, Finished};
+use crate::handle::{Refusal, Request};
 use crate::subtask::{Command, Report};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeSet;
@@ -25,7 +26,7 @@ pub fn run(
     connected: &mut Connected,
     subtasks: &[Sender<Command>],
     reports: &Receiver<Report>,
-    stop: StopRequests<'_>,
+    asked: Asked<'_>,
 ) -> Result<Finished, ConnectorError> {
     if let Some(reason) = connected.needs_manifest {
         return Err(ConnectorError::permanent(format!(
@@ -34,10 +35,11 @@ pub fn run(
     }
     let first = options.recovered.start.epoch.next();
     connected.decisions.begin(first)?;
-    tell(subtasks, &Command::Open(first));
+    tell(subtasks, || Command::Open(first));
     let mut decider = Decider { options, epoch: first, positions: options.recovered.positions.clone() };
     let sources = options.reads_sources.iter().filter(|reads| **reads).count();
     let (mut ended, mut delivered, mut stopping) = (BTreeSet::new(), 0, None);
+    let mut requests = asked.requests.clone();
     loop {
         let mut request = None;
         crossbeam_channel::select! {
@@ -53,21 +55,25 @@ pub fn run(
                 Ok(Report::Delivered { .. }) => delivered += 1,
                 Ok(Report::Failed(error)) => return Err(error),
                 // Keyed operators, which alone have state, are refused with this guarantee.
-                Ok(Report::Persisted { .. } | Report::Verified(_)) => {}
+                Ok(Report::Persisted { .. } | Report::Verified(_) | Report::Prepared { .. }) => {}
                 Err(_) => return Err(ConnectorError::transient("all subtasks are gone")),
             },
-            recv(stop.from) -> _ => {
-                stop.asked.store(true, Ordering::Relaxed);
+            recv(asked.stop) -> _ => {
+                asked.stop_asked.store(true, Ordering::Relaxed);
                 request = Some(Finished::Stopped);
             }
+            recv(requests) -> asked => match asked {
+                Ok(asked) => answer(options, subtasks, asked),
+                Err(_) => requests = crossbeam_channel::never(),
+            },
         }
         if let Some(why) = request
             && stopping.is_none()
         {
             stopping = Some(why);
-            let barrier = Command::Barrier(Barrier { epoch: first, last: true });
+            let barrier = Barrier { epoch: first, last: true };
             for (subtask, _) in subtasks.iter().zip(&options.reads_sources).filter(|(_, reads)| **reads) {
-                let _ = subtask.send(barrier.clone());
+                let _ = subtask.send(Command::Barrier(barrier));
             }
         }
         if let Some(why) = stopping
@@ -79,9 +85,33 @@ pub fn run(
     }
 }
 
-fn tell(subtasks: &[Sender<Command>], command: &Command) {
+/// Without barriers there is no moment at which one version could let go and another take over.
+fn answer(options: &CoordinatorOptions, subtasks: &[Sender<Command>], request: Request) {
+    match request {
+        Request::Swap { answer, .. } => {
+            let why = "guarantee = \"at_most_once\" has no checkpoints between which an operator could be swapped: apply the change with a restart";
+            let _ = answer.send(Err(Refusal::NotASwap(why.to_owned())));
+        }
+        Request::CancelSwap { answer } => {
+            let _ = answer.send(Err(Refusal::NothingToCancel("no swap is in progress")));
+        }
+        Request::SetLimits { operator, limits, answer } => {
+            let Some(index) = options.version.operator(&operator) else {
+                let _ = answer.send(Err(Refusal::UnknownOperator(operator)));
+                return;
+            };
+            if answer.send(Ok(())).is_ok() {
+                options.versions.set_limits(index, &limits);
+                let limits = || Box::new(limits.clone());
+                tell(subtasks, || Command::SetLimits { operator: index, limits: limits() });
+            }
+        }
+    }
+}
+
+fn tell(subtasks: &[Sender<Command>], command: impl Fn() -> Command) {
     for subtask in subtasks {
-        let _ = subtask.send(command.clone());
+        let _ = subtask.send(command());
     }
 }
 

@@ -7,16 +7,20 @@ use crate::operator_task::{Handled, Moment, OperatorTask};
 use crate::persist::FrozenPart;
 use crate::sink_task::{Backpressure, SinkTask};
 use crate::source_task::{SourceTask, Times};
+use crate::state_opening::StateOpening;
+use crate::successor::Successor;
 use crate::timer_rounds::{Firing, TimerRounds};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use weir_protocol::align::Barrier;
 use weir_protocol::batch::Batch;
-use weir_protocol::connector::{ConnectorError, Polled};
+use weir_protocol::connector::{ConnectorError, ErrorKind, Polled};
 use weir_protocol::manifest::{PreparedHandle, SourceWatermark};
-use weir_protocol::plan::{Downstream, Plan};
+use weir_protocol::plan::{Downstream, OperatorLimits, Plan};
 use weir_protocol::position::Positions;
+use weir_protocol::state::StatePart;
 use weir_protocol::watermark::{Watermark, WatermarkMerge};
 
 /// Emptied batches that are kept for their memory.
@@ -63,6 +67,10 @@ pub struct Chain {
     rounds: TimerRounds,
     spare: Vec<Batch>,
     now_ms: i64,
+    /// Takes over at its barrier.
+    successor: Option<Successor>,
+    /// The state of this operator is opened anew before anything else is processed.
+    reopening: Option<(usize, StateOpening)>,
 }
 
 impl Chain {
@@ -70,7 +78,62 @@ impl Chain {
     pub fn new(plan: Arc<Plan>, parts: ChainParts, meters: Arc<Meters>, now_ms: i64) -> Chain {
         let merges = plan.inputs.iter().map(|inputs| WatermarkMerge::new(inputs.len())).collect();
         let rounds = TimerRounds::new(parts.operators.iter().map(|(operator, _, _)| *operator));
-        Chain { plan, parts, meters, merges, rounds, spare: Vec::new(), now_ms }
+        Chain {
+            plan,
+            parts,
+            meters,
+            merges,
+            rounds,
+            spare: Vec::new(),
+            now_ms,
+            successor: None,
+            reopening: None,
+        }
+    }
+
+    /// A new version of an operator, which takes over at its barrier.
+    pub fn take_successor(&mut self, successor: Successor) {
+        self.successor = Some(successor);
+    }
+
+    /// True while nothing may be processed: the new version's state is not open.
+    pub fn is_reopening(&self) -> bool {
+        self.reopening.is_some()
+    }
+
+    /// The checkpoint at whose barrier a new version took over is durable: opens its state, if it waits for that.
+    pub fn reopen(&mut self, checkpoint: &Path, parts: &[StatePart]) -> Result<(), ConnectorError> {
+        let Some((operator, opening)) = self.reopening.take() else { return Ok(()) };
+        let task = self.operator(operator);
+        let opened = opening.open(Some(checkpoint), parts);
+        if let Err(error) = &opened
+            && matches!(error.kind, ErrorKind::Permanent | ErrorKind::Refused)
+        {
+            task.tally().stop(&error.message);
+        }
+        let keyed = task.keyed().expect("only a keyed operator's state is opened anew");
+        *keyed.state() = opened?;
+        Ok(())
+    }
+
+    /// The limits of an operator from its next call on, if it runs here.
+    pub fn set_limits(&mut self, operator: usize, limits: &OperatorLimits) {
+        if let Some((_, task, _)) = self.parts.operators.iter_mut().find(|(index, _, _)| *index == operator) {
+            task.set_limits(limits);
+        }
+    }
+
+    /// The barrier of a swap: the old version is let go.
+    fn swap(&mut self, barrier: Barrier) {
+        let Some(mut successor) = self.successor.take_if(|successor| successor.behind == barrier.epoch)
+        else {
+            return;
+        };
+        self.plan = successor.plan.clone();
+        let operator = successor.operator;
+        self.reopening = successor.reopening.take().map(|opening| (operator, opening));
+        self.operator(operator).replace(successor);
+        weir_protocol::kill_point::reached("swap_switched");
     }
 
     /// Behind a restart: event time at an operator of this chain is where it was, and what it makes due fires.
@@ -337,6 +400,7 @@ impl Chain {
             }
         }
         weir_protocol::kill_point::reached("state_frozen");
+        self.swap(barrier);
         for (_, exchange) in &self.parts.exchanges {
             exchange.broadcast(&Element::Barrier(barrier));
         }

@@ -1,36 +1,42 @@
 //! Pumps the checkpoint rule: turns reports into its events, and carries out its actions in order.
 
+mod deciding;
 mod discovery;
 mod state_parts;
+mod swapping;
 
 use self::state_parts::StateSnapshot;
+pub use self::swapping::SwapEnd;
+use self::swapping::Swapping;
 use crate::chain::Snapshot;
 use crate::checkpoint_store::CheckpointStore;
 use crate::clock::Clock;
 use crate::connect::Connected;
+use crate::handle::{Notices, Request};
 use crate::keyed_start;
-use crate::meters::{LastCheckpoint, Meters};
+use crate::meters::Meters;
 use crate::persist::Job;
 use crate::placement::Placement;
-use crate::recovery::{Recovered, decision_offsets, handles_of, manifest_of};
+use crate::recovery::Recovered;
 use crate::subtask::{Command, Report};
+use crate::successor::OperatorPlace;
 use crate::verification::Verification;
+use crate::version::{Version, Versions};
 use crossbeam_channel::{Receiver, Sender};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use weir_protocol::align::Barrier;
 use weir_protocol::checkpoint::{Action, Cycle, CycleOptions, Event, doubt};
 use weir_protocol::connector::ConnectorError;
-use weir_protocol::decision::{Decision, DecisionRecord, Owner};
+use weir_protocol::decision::Owner;
 use weir_protocol::epoch::{CheckpointId, Epoch, Incarnation};
 use weir_protocol::kill_point::reached;
-use weir_protocol::manifest::{KeyedStates, Manifest, ManifestHash, PreparedHandle};
-use weir_protocol::plan::Plan;
+use weir_protocol::manifest::{Manifest, ManifestHash};
 use weir_protocol::position::{Partition, Positions};
 use weir_protocol::state::StatePart;
-use weir_protocol::watermark;
+use weir_protocol::swap;
 
 /// How often the decision is read again, to notice that somebody else writes to our group.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
@@ -47,25 +53,31 @@ pub enum Finished {
     Stopped,
 }
 
-/// Where a graceful stop is asked for, and the note that it was: the next incarnation must not start then.
-#[derive(Debug, Clone, Copy)]
-pub struct StopRequests<'a> {
-    /// A message asks.
-    pub from: &'a Receiver<()>,
-    /// Set when it came.
-    pub asked: &'a AtomicBool,
+/// Where a person asks for something.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// A message asks for a graceful stop.
+    pub stop: &'a Receiver<()>,
+    /// Set when it came: the next incarnation must not start then.
+    pub stop_asked: &'a AtomicBool,
+    /// Everything else.
+    pub requests: &'a Receiver<Request>,
 }
 
 /// What a coordinator is made of.
 pub struct CoordinatorOptions {
-    /// The pipeline.
-    pub plan: Arc<Plan>,
+    /// What runs.
+    pub version: Version,
+    /// And what will, behind this incarnation.
+    pub versions: Arc<Versions>,
+    /// Told of swaps.
+    pub notices: Arc<dyn Notices>,
+    /// Where each operator runs.
+    pub places: Vec<OperatorPlace>,
     /// Whose decisions are ours.
     pub owner: Owner,
     /// This life.
     pub incarnation: Incarnation,
-    /// The operators' digests.
-    pub operators: BTreeMap<String, String>,
     /// Where it starts.
     pub recovered: Recovered,
     /// True: partitions that appear later are not read.
@@ -111,6 +123,12 @@ pub struct Coordinator<'a> {
     looked: Duration,
     discovered: Duration,
     stopped: bool,
+    /// The swap under way.
+    swap: Option<Swapping>,
+    /// How the one that ended the incarnation ended.
+    swap_end: Option<SwapEnd>,
+    /// Swaps of this incarnation so far.
+    swaps: u64,
 }
 
 /// The parts of the restored checkpoint that somebody depends on and nobody has read whole.
@@ -120,7 +138,7 @@ fn to_verify(options: &CoordinatorOptions) -> Vec<StatePart> {
         return Vec::new();
     }
     // Nothing depends on the state of an operator that was dropped.
-    let running = keyed_start::declared(&options.plan);
+    let running = keyed_start::declared(&options.version.plan);
     let used = keyed.states.parts.iter().filter(|part| running.contains_key(&part.operator));
     used.cloned().collect()
 }
@@ -135,7 +153,7 @@ impl<'a> Coordinator<'a> {
     ) -> Coordinator<'a> {
         let began = options.clock.monotonic();
         let cycle = Cycle::new(CycleOptions {
-            checkpoint: options.plan.spec.checkpoint.clone(),
+            checkpoint: options.version.plan.spec.checkpoint.clone(),
             transaction_timeout: connected.transaction_timeout,
             subtasks: subtasks.len(),
             first_epoch: options.recovered.start.epoch.next(),
@@ -159,6 +177,9 @@ impl<'a> Coordinator<'a> {
             looked: began,
             discovered: began,
             stopped: false,
+            swap: None,
+            swap_end: None,
+            swaps: 0,
             cycle,
             options,
             connected,
@@ -194,24 +215,30 @@ impl<'a> Coordinator<'a> {
     }
 
     /// Runs until a graceful end or an error.
-    pub fn run(
-        mut self,
-        reports: &Receiver<Report>,
-        stop: StopRequests<'_>,
-    ) -> Result<Finished, ConnectorError> {
+    pub fn run(&mut self, reports: &Receiver<Report>, asked: Asked<'_>) -> Result<Finished, ConnectorError> {
         self.open()?;
-        let tick = (self.options.plan.spec.checkpoint.interval / 8).min(TICK_MAX);
+        let mut requests = asked.requests.clone();
+        let tick = (self.options.version.plan.spec.checkpoint.interval / 8).min(TICK_MAX);
         loop {
             let event = crossbeam_channel::select! {
                 recv(reports) -> report => match report {
-                    Ok(report) => self.reported(report),
+                    Ok(report) => self.reported(report)?,
                     Err(_) => Some(Event::Failed(ConnectorError::transient("all subtasks are gone"))),
                 },
-                recv(stop.from) -> _ => {
-                    stop.asked.store(true, Ordering::Relaxed);
+                recv(asked.stop) -> _ => {
+                    asked.stop_asked.store(true, Ordering::Relaxed);
                     self.stopped = true;
+                    self.swap_step(swap::Event::StopAsked)?;
                     Some(Event::Stop)
                 }
+                recv(requests) -> request => match request {
+                    Ok(request) => self.asked(request)?,
+                    Err(_) => {
+                        // Nobody is left who could ask.
+                        requests = crossbeam_channel::never();
+                        None
+                    }
+                },
                 default(tick) => None,
             };
             if let Some(event) = event
@@ -228,13 +255,19 @@ impl<'a> Coordinator<'a> {
     /// One turn without a report: time passes.
     pub fn tick(&mut self) -> Result<Option<Finished>, ConnectorError> {
         self.look_and_discover()?;
+        if self.swap.is_some()
+            && let Some(event) = self.swap_step(swap::Event::Tick(self.swap_counts()))?
+            && let Some(finished) = self.step(event)?
+        {
+            return Ok(Some(finished));
+        }
         let active = self.options.meters.activity() != self.activity_at_barrier;
         self.step(Event::Tick { active })
     }
 
     /// Turns a subtask's report into an event.
-    pub fn reported(&mut self, report: Report) -> Option<Event> {
-        match report {
+    pub fn reported(&mut self, report: Report) -> Result<Option<Event>, ConnectorError> {
+        Ok(match report {
             Report::Delivered { subtask, epoch, mut snapshot } => {
                 for part in snapshot.frozen.drain(..) {
                     self.persist(epoch, part);
@@ -248,10 +281,15 @@ impl<'a> Coordinator<'a> {
                 "checkpoint {}, from which this run was restored, is damaged: {damage}; nothing that depends on it was written or decided; bring the file back from a copy, or start from a savepoint (weir run --from-savepoint)",
                 self.options.recovered.start
             )))),
+            Report::Prepared { swap, result } => self.swap_prepared(swap, result)?,
             Report::Ended { subtask } => {
                 self.ended.insert(subtask);
                 let sources = self.options.reads_sources.iter().filter(|reads| **reads).count();
-                (self.ended.len() == sources).then_some(Event::Stop)
+                let all = self.ended.len() == sources;
+                if all {
+                    self.swap_step(swap::Event::InputEnded)?;
+                }
+                all.then_some(Event::Stop)
             }
             Report::Failed(error) => Some(Event::Failed(error)),
             Report::Fetched { subtask, .. } => {
@@ -259,7 +297,7 @@ impl<'a> Coordinator<'a> {
                     format!("subtask {subtask} asks for a decision per batch, which only at_most_once has");
                 Some(Event::Failed(ConnectorError::permanent(message)))
             }
-        }
+        })
     }
 
     fn id(&self, epoch: Epoch) -> CheckpointId {
@@ -290,7 +328,7 @@ impl<'a> Coordinator<'a> {
         let in_doubt = |error| doubt(epoch, error);
         match action {
             Action::Barrier { epoch, last } => {
-                self.barrier(epoch, last);
+                self.barrier(epoch, last)?;
                 Ok(None)
             }
             Action::Flush(epoch) => {
@@ -320,6 +358,7 @@ impl<'a> Coordinator<'a> {
                 Ok(Some(self.snapshot(epoch)))
             }
             Action::Decide(epoch) => {
+                self.judge_swap(epoch)?;
                 self.decide(epoch).map_err(in_doubt)?;
                 self.options.meters.decision_times.add(self.options.clock.monotonic() - self.barrier_at);
                 reached("after_commit");
@@ -327,148 +366,48 @@ impl<'a> Coordinator<'a> {
             }
             Action::Publish(epoch) => {
                 self.publish(epoch).map_err(in_doubt)?;
+                self.swap_step(swap::Event::Decided(epoch))?;
                 Ok(Some(Event::Published))
             }
             Action::Finished | Action::End(_) => Ok(None),
         }
     }
 
-    fn tell(&self, command: &Command) {
+    /// A probation that would end with this epoch's decision is judged before it.
+    fn judge_swap(&mut self, epoch: Epoch) -> Result<(), ConnectorError> {
+        if self.swap.as_ref().is_some_and(|swap| swap.is_on_probation()) {
+            self.swap_step(swap::Event::Deciding(epoch, self.swap_counts()))?;
+            reached("swap_probation_judged");
+        }
+        Ok(())
+    }
+
+    fn tell(&self, command: impl Fn() -> Command) {
         for subtask in &self.subtasks {
             // A subtask that is gone has reported why, or will.
-            let _ = subtask.send(command.clone());
+            let _ = subtask.send(command());
         }
     }
 
     fn begin(&mut self, epoch: Epoch) -> Result<(), ConnectorError> {
         self.connected.decisions.begin(epoch)?;
         reached("epoch_begun");
-        self.tell(&Command::Open(epoch));
+        self.tell(|| Command::Open(epoch));
         Ok(())
     }
 
-    fn barrier(&mut self, epoch: Epoch, last: bool) {
+    fn barrier(&mut self, epoch: Epoch, last: bool) -> Result<(), ConnectorError> {
+        self.swap_step(swap::Event::Barrier { epoch, last })?;
         self.barrier_at = self.options.clock.monotonic();
         self.records_at_barrier = self.options.meters.records_in.get();
         self.activity_at_barrier = self.options.meters.activity();
         self.last = last;
-        let command = Command::Barrier(Barrier { epoch, last });
         for (subtask, reads) in self.subtasks.iter().zip(&self.options.reads_sources) {
             if *reads {
-                let _ = subtask.send(command.clone());
+                let _ = subtask.send(Command::Barrier(Barrier { epoch, last }));
             }
         }
         reached(if last { "stop_barrier" } else { "barrier_injected" });
-    }
-
-    /// Stores the manifest of all that the subtasks have handed over.
-    fn snapshot(&mut self, epoch: Epoch) -> Event {
-        if let Some(failure) = self.state.failure.take() {
-            return Event::SnapshotFailed(failure);
-        }
-        let sources = self.options.plan.spec.sources.len();
-        let mut positions = vec![Positions::new(); sources];
-        let mut prepared: Vec<PreparedHandle> = Vec::new();
-        let mut now_ms = self.options.recovered.now_ms;
-        for snapshot in &self.snapshots {
-            for (all, own) in positions.iter_mut().zip(&snapshot.positions) {
-                all.extend(own.clone());
-            }
-            prepared.extend(snapshot.prepared.iter().cloned());
-            now_ms = now_ms.max(snapshot.now_ms);
-        }
-        for (source, start) in &self.pending {
-            positions[*source].extend(start.clone());
-        }
-        self.pending_in_manifest = !self.pending.is_empty();
-        prepared.sort();
-        let id = self.id(epoch);
-        let (plan, operators) = (&self.options.plan, &self.options.operators);
-        let mut manifest =
-            manifest_of(plan, operators, id, Some(self.parent.clone()), &positions, prepared, now_ms);
-        manifest.started_from = self.options.recovered.started_from.clone();
-        manifest.savepoint = self.options.recovered.savepoint.clone();
-        manifest.watermarks = self.snapshots.iter().flat_map(|s| s.watermarks.iter().cloned()).collect();
-        manifest.watermarks.sort_by(|a, b| (&a.source, &a.partition).cmp(&(&b.source, &b.partition)));
-        manifest.operator_watermarks = self.operator_watermarks();
-        manifest.finished = self.last && !self.stopped && self.options.drains && plan.is_keyed();
-        manifest.keyed = self.options.recovered.keyed.as_ref().filter(|_| plan.is_keyed()).map(|keyed| {
-            let mut parts = self.state.parts.clone();
-            parts.sort_by(|a, b| (&a.operator, a.subtask).cmp(&(&b.operator, b.subtask)));
-            KeyedStates { groups: keyed.groups, operators: keyed_start::declared(plan), parts }
-        });
-        match self.store.store(&manifest) {
-            Ok(hash) => {
-                self.state.parts.clear();
-                self.made = Some((manifest, hash));
-                Event::Durable
-            }
-            Err(error) => {
-                tracing::warn!(%epoch, "the checkpoint cannot be stored: {error}");
-                Event::SnapshotFailed(error.to_string())
-            }
-        }
-    }
-
-    /// The lowest of an operator's subtasks. Before the first watermark there is none; the end of event time is not kept,
-    /// for a pipeline that is started again after a drain has more to come.
-    fn operator_watermarks(&self) -> BTreeMap<String, i64> {
-        let mut lowest: BTreeMap<String, i64> = BTreeMap::new();
-        for (operator, ms) in self.snapshots.iter().flat_map(|snapshot| &snapshot.operator_watermarks) {
-            let name = &self.options.plan.spec.operators[*operator].name;
-            let known = lowest.entry(name.clone()).or_insert(*ms);
-            *known = (*known).min(*ms);
-        }
-        lowest.retain(|_, ms| *ms != watermark::NONE_MS && *ms != watermark::END_MS);
-        lowest
-    }
-
-    fn made(&self) -> &(Manifest, ManifestHash) {
-        self.made.as_ref().expect("C3: the rule decides and publishes only what is durable")
-    }
-
-    fn record(&self) -> DecisionRecord {
-        let (manifest, hash) = self.made();
-        DecisionRecord { owner: self.options.owner.clone(), id: manifest.id.clone(), manifest: hash.clone() }
-    }
-
-    fn decide(&mut self, epoch: Epoch) -> Result<(), ConnectorError> {
-        let manifest = &self.made().0;
-        let mut positions = vec![Positions::new()];
-        for old in &manifest.positions {
-            positions[0].insert(old.partition.clone(), old.position);
-        }
-        let all: Vec<Partition> = positions[0].keys().cloned().collect();
-        let covered = self.connected.decisions.covered(&all);
-        let offsets = decision_offsets(&covered, &positions, epoch);
-        self.connected.decisions.decide(&Decision { record: self.record(), offsets })
-    }
-
-    /// After the decision, in any order and idempotently: nothing here can change what is true.
-    fn publish(&mut self, epoch: Epoch) -> Result<(), ConnectorError> {
-        let disk =
-            |error: std::io::Error| ConnectorError::transient(format!("the decided checkpoint: {error}"));
-        self.store.write_hint(&self.record()).map_err(disk)?;
-        reached("after_hint");
-        let prepared = self.made().0.prepared.clone();
-        for (spec, sink) in self.options.plan.spec.sinks.iter().zip(&mut self.connected.sinks) {
-            let handles = handles_of(&spec.name, &prepared);
-            if !handles.is_empty() {
-                sink.commit(&handles)?;
-            }
-        }
-        reached("after_side_commit");
-        let id = self.made().0.id.clone();
-        self.store.delete_old(&id).map_err(disk)?;
-        reached("after_cleanup");
-        self.connected.states.decided(self.made().0.now_ms);
-        self.connected.decisions.retire(epoch)?;
-        self.parent = id;
-        let took = self.options.clock.monotonic() - self.barrier_at;
-        self.options.meters.decided(LastCheckpoint { epoch: epoch.0, took }, self.records_at_barrier);
-        if std::mem::take(&mut self.pending_in_manifest) {
-            self.hand_out_pending();
-        }
         Ok(())
     }
 }

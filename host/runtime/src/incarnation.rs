@@ -2,21 +2,22 @@
 
 use crate::assembly;
 use crate::at_most_once;
-use crate::coordinator::{Coordinator, CoordinatorOptions, Finished, StopRequests};
+use crate::coordinator::{Asked, Coordinator, CoordinatorOptions, Finished, SwapEnd};
+use crate::handle::SwapNotice;
 use crate::meters::LastCheckpoint;
 use crate::persist::Job;
 use crate::recovery::{Recovered, Recovery, Start};
 use crate::subtask::{Command, Report, Subtask};
 use crate::supervisor::Run;
+use crate::version::Version;
 use crate::{checkpoint_store::CheckpointStore, connect::Connected};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use weir_protocol::connector::{ConnectorError, ErrorKind};
-use weir_protocol::epoch::Incarnation;
+use weir_protocol::epoch::{CheckpointId, Incarnation};
 use weir_protocol::kill_point::reached;
 use weir_protocol::plan::{Guarantee, Plan};
 use weir_protocol::position::Partition;
@@ -36,27 +37,33 @@ pub struct Failed {
     pub partitions: Vec<Partition>,
     /// A graceful stop was asked for and could not be completed.
     pub stop_asked: bool,
+    /// How a swap ended with it.
+    pub swap: Option<SwapEnd>,
+}
+
+/// How an incarnation ended without an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lived {
+    /// The pipeline is done.
+    Finished(Finished),
+    /// This decided checkpoint is the candidate's: it is to run.
+    FoundCandidate(CheckpointId),
 }
 
 /// Runs one incarnation to its end; `earlier` are those of this process before it.
 pub fn run(
     run: &Run,
+    version: &Version,
     incarnation: &Incarnation,
     earlier: &[Incarnation],
     store: &CheckpointStore,
-) -> Result<Finished, Failed> {
-    let undecided = |error| Failed { error, partitions: vec![], stop_asked: false };
+) -> Result<Lived, Failed> {
+    let undecided = |error| Failed { error, partitions: vec![], stop_asked: false, swap: None };
     let mut connected = run.connectors.connect(incarnation).map_err(undecided)?;
-    let operators: BTreeMap<String, String> = run
-        .plan
-        .spec
-        .operators
-        .iter()
-        .zip(&run.operators)
-        .map(|(spec, factory)| (spec.name.clone(), factory.digest().to_owned()))
-        .collect();
+    let operators = version.digests();
+    let candidate = run.versions.candidate();
     let recovery = Recovery {
-        plan: &run.plan,
+        plan: &version.plan,
         owner: &run.owner,
         incarnation,
         store,
@@ -65,6 +72,7 @@ pub fn run(
         restart_finished: run.restart_finished,
         from_savepoint: run.from_savepoint.as_ref(),
         verify: run.verify,
+        candidate: candidate.as_ref(),
         earlier,
     };
     let recovered = match recovery.run(&mut connected).map_err(undecided)? {
@@ -73,36 +81,53 @@ pub fn run(
             tracing::warn!(
                 %checkpoint,
                 "pipeline {} is finished: it was drained to the end of its input, so nothing was started; --restart-finished starts it again",
-                run.plan.spec.name
+                version.plan.spec.name
             );
-            return Ok(Finished::Ended);
+            return Ok(Lived::Finished(Finished::Ended));
         }
+        Start::Candidate(checkpoint) => return Ok(Lived::FoundCandidate(checkpoint)),
     };
+    settle_candidate(run);
+    let is_candidate = run.versions.is_candidate_of_start();
+    run.notices.running(incarnation, recovered.start.epoch, &operators, is_candidate);
     let start = LastCheckpoint { epoch: recovered.start.epoch.0, took: Duration::ZERO };
     run.meters.decided(start, run.meters.records_in.get());
     let partitions: Vec<Partition> = recovered.positions.iter().flat_map(|p| p.keys().cloned()).collect();
     let stop_asked = AtomicBool::new(false);
-    coordinate(run, incarnation, store, &mut connected, recovered, operators, &stop_asked).map_err(|error| {
+    let mut swap = None;
+    let lived =
+        coordinate(run, version, incarnation, store, &mut connected, recovered, &stop_asked, &mut swap);
+    lived.map(Lived::Finished).map_err(|error| {
         let stop_asked = stop_asked.load(Ordering::Relaxed);
         // Where another incarnation follows, its fence does the same.
         if stop_asked || matches!(error.kind, ErrorKind::Permanent | ErrorKind::Refused) {
             connected.decisions.abandon();
         }
-        Failed { error, partitions, stop_asked }
+        Failed { error, partitions, stop_asked, swap }
     })
 }
 
+/// The start is decided and does not name the candidate: its swap never came to be. The old version has not started.
+fn settle_candidate(run: &Run) {
+    let Some(candidate) = run.versions.drop_candidate() else { return };
+    if let Some(swap) = candidate.swap {
+        run.notices.swap(SwapNotice::Interrupted { reason: swap.reason });
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "what one life is made of, and two places for how it ended")]
 fn coordinate(
     run: &Run,
+    version: &Version,
     incarnation: &Incarnation,
     store: &CheckpointStore,
     connected: &mut Connected,
     recovered: Recovered,
-    operators: BTreeMap<String, String>,
     stop_asked: &AtomicBool,
+    swap: &mut Option<SwapEnd>,
 ) -> Result<Finished, ConnectorError> {
     let ended = Arc::new(AtomicBool::new(false));
-    let built = assembly::tasks(run, incarnation, connected, &recovered, &ended)?;
+    let built = assembly::tasks(run, version, incarnation, connected, &recovered, &ended)?;
     reached("state_restored");
     run.meters.begins();
     let (reports_to, reports) = unbounded();
@@ -119,20 +144,22 @@ fn coordinate(
             commands: from,
             reports: reports_to.clone(),
             ended: ended.clone(),
-            sink_buffer_bytes_max: run.plan.spec.sink_buffer_bytes_max,
-            guarantee: run.plan.spec.guarantee,
+            sink_buffer_bytes_max: version.plan.spec.sink_buffer_bytes_max,
+            guarantee: version.plan.spec.guarantee,
             clock: run.clock.clone(),
             meters: run.meters.clone(),
         };
         spawn(subtask, reports_to.clone(), alive.clone())?;
     }
-    let jobs = spawn_workers(&run.plan, &reports_to, &ended)?;
+    let jobs = spawn_workers(&version.plan, &reports_to, &ended)?;
     drop((reports_to, alive));
     let options = CoordinatorOptions {
-        plan: run.plan.clone(),
+        version: version.clone(),
+        versions: run.versions.clone(),
+        notices: run.notices.clone(),
+        places: built.places,
         owner: run.owner.clone(),
         incarnation: incarnation.clone(),
-        operators,
         recovered,
         until_end: run.until_end,
         drains: built.drains,
@@ -149,7 +176,8 @@ fn coordinate(
         store,
         commands,
         &reports,
-        StopRequests { from: &run.stop, asked: stop_asked },
+        Asked { stop: &run.stop, stop_asked, requests: &run.requests },
+        swap,
     );
     ended.store(true, Ordering::Relaxed);
     // Nothing is ever sent here: the channel ends when the last subtask does.
@@ -161,8 +189,8 @@ fn coordinate(
     result
 }
 
-/// Threads for work beside the stream; they end with the coordinator, which holds the only sender. What is still queued
-/// when the incarnation ends is nobody's any more: the next one writes to the same disk.
+/// Threads for work beside the stream, one of them for what is not state; they end with the coordinator, which holds the
+/// only sender. What is still queued when the incarnation ends is nobody's any more: the next one writes to the same disk.
 fn spawn_workers(
     plan: &Plan,
     reports: &Sender<Report>,
@@ -170,7 +198,7 @@ fn spawn_workers(
 ) -> Result<Sender<Job>, ConnectorError> {
     let (jobs, queue) = unbounded::<Job>();
     let keyed = plan.shapes.iter().filter(|shape| shape.is_keyed()).count();
-    for number in 0..(keyed * plan.spec.parallelism).min(WORKERS_MAX) {
+    for number in 0..(keyed * plan.spec.parallelism).min(WORKERS_MAX) + 1 {
         let (queue, reports, ended) = (queue.clone(), reports.clone(), ended.clone());
         let body = move || work(&queue, &reports, &ended);
         std::thread::Builder::new()
@@ -203,12 +231,18 @@ fn finish(
     store: &CheckpointStore,
     commands: Vec<Sender<Command>>,
     reports: &Receiver<Report>,
-    stop: StopRequests<'_>,
+    asked: Asked<'_>,
+    swap: &mut Option<SwapEnd>,
 ) -> Result<Finished, ConnectorError> {
-    if options.plan.spec.guarantee == Guarantee::AtMostOnce {
-        return at_most_once::run(&options, connected, &commands, reports, stop);
+    if options.version.plan.spec.guarantee == Guarantee::AtMostOnce {
+        return at_most_once::run(&options, connected, &commands, reports, asked);
     }
-    Coordinator::new(options, connected, store, commands).run(reports, stop)
+    let mut coordinator = Coordinator::new(options, connected, store, commands);
+    let result = coordinator.run(reports, asked);
+    if let Err(error) = &result {
+        *swap = coordinator.swap_end(error);
+    }
+    result
 }
 
 fn spawn(subtask: Subtask, reports: Sender<Report>, alive: Sender<()>) -> Result<(), ConnectorError> {

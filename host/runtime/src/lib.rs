@@ -15,6 +15,8 @@
 //! - [`savepoint_store`]: portable copies of decided checkpoints
 //! - [`incarnation`]: one life, from recovery to its end; [`assembly`] makes its tasks
 //! - [`supervisor`]: lives one after another
+//! - [`version`], [`successor`], [`version_tally`]: what runs, what takes over at a barrier, and how both have done;
+//!   [`state_opening`] is the state of either; [`handle`] asks for it, and is told
 //! - [`connect`]: what the binary plugs in; [`data_dir`], [`clock`], [`meters`] with
 //!   [`duration_histogram`]: what surrounds it
 //!
@@ -31,6 +33,7 @@ pub mod data_dir;
 pub mod duration_histogram;
 pub mod event_time;
 pub mod exchange;
+pub mod handle;
 pub mod inbox;
 pub mod incarnation;
 pub mod keyed_calls;
@@ -44,8 +47,12 @@ mod retention;
 pub mod savepoint_store;
 pub mod sink_task;
 pub mod source_task;
+pub mod state_opening;
 pub mod subtask;
+pub mod successor;
 pub mod supervisor;
 pub mod timer_rounds;
 pub mod verification;
+pub mod version;
+pub mod version_tally;
 pub mod wiring;

@@ -1,8 +1,9 @@
 //! Counters of a running pipeline. Tasks add, anyone may read; nothing here is needed for correctness.
 
 use crate::duration_histogram::DurationHistogram;
-use std::sync::Mutex;
+use crate::version_tally::{FailureCounters, VersionTally};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A number that only rises.
@@ -50,10 +51,41 @@ pub struct OperatorMeters {
     pub dead_letters: Counter,
     /// Rows that were skipped.
     pub skipped: Counter,
+    /// Rows that were not handled, whatever became of them.
+    pub rejected: Counter,
+    /// Rows that it returned.
+    pub output_rows: Counter,
+    /// Failed calls by kind.
+    pub failures: FailureCounters,
     /// Time spent in calls, in nanoseconds.
     pub busy_ns: Counter,
     /// Its watermark in milliseconds, as one of its subtasks said last; `i64::MIN` before the first.
     pub watermark_ms: Gauge,
+    longest_gap_us: AtomicU64,
+    tally: Mutex<Arc<VersionTally>>,
+}
+
+impl OperatorMeters {
+    /// What the version that runs has done.
+    pub fn tally(&self) -> Arc<VersionTally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another version is the one that runs.
+    pub fn set_tally(&self, tally: Arc<VersionTally>) {
+        *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = tally;
+    }
+
+    /// Notes how long nothing came out of it on one subtask.
+    pub fn gap(&self, gap: Duration) {
+        self.longest_gap_us.fetch_max(gap.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    /// The longest time between two batches that came out of it on one subtask, in microseconds, since it was asked the
+    /// last time. Time without input counts too.
+    pub fn take_longest_gap_us(&self) -> u64 {
+        self.longest_gap_us.swap(0, Ordering::Relaxed)
+    }
 }
 
 /// The last checkpoint that was decided.

@@ -1,5 +1,6 @@
 //! The middle step of a record's path: calls an operator with a batch, and carries out its error policy.
 
+mod refusals;
 mod timers;
 
 pub use self::timers::{Fired, FiredRound, TimerPlace};
@@ -7,14 +8,19 @@ pub use self::timers::{Fired, FiredRound, TimerPlace};
 use self::timers::TimerSearch;
 use crate::clock::Clock;
 use crate::keyed_calls::KeyedCalls;
-use crate::meters::Meters;
+use crate::meters::{Meters, OperatorMeters};
+use crate::successor::Successor;
+use crate::version_tally::VersionTally;
 use std::sync::Arc;
+use std::time::Duration;
 use weir_protocol::batch::Batch;
 use weir_protocol::breaker::Breaker;
-use weir_protocol::connector::{CallContext, CallError, CallFailure, ConnectorError, FailureKind, Operator};
-use weir_protocol::error_policy::{Blamed, FailedRow, one_line, push_dead_letter};
+use weir_protocol::connector::{
+    CallContext, CallError, CallFailure, ConnectorError, ErrorKind, FailureKind, Operator,
+};
+use weir_protocol::error_policy::FailedRow;
 use weir_protocol::output::Output;
-use weir_protocol::plan::{OnError, OperatorSpec};
+use weir_protocol::plan::{OperatorLimits, OperatorSpec};
 use weir_protocol::poison::{Search, SearchLimits};
 use weir_protocol::slots::Slots;
 
@@ -36,6 +42,13 @@ pub struct Moment {
     pub now_ms: i64,
     /// The operator's watermark in milliseconds.
     pub watermark_ms: i64,
+}
+
+/// When a call began.
+#[derive(Clone, Copy)]
+struct Started {
+    monotonic: Duration,
+    thread_cpu: Duration,
 }
 
 /// Rows that calls have handled (none = all that were given) with what became of them, and the rows at fault.
@@ -68,6 +81,10 @@ pub struct OperatorTask {
     breaker: Breaker,
     keyed: Option<KeyedCalls>,
     no_slots: Slots,
+    /// What this version has done.
+    tally: Arc<VersionTally>,
+    /// When something came out of it last.
+    put_out_at: Option<Duration>,
     timer_searches: Vec<TimerSearch>,
 }
 
@@ -79,14 +96,52 @@ impl OperatorTask {
         options: OperatorTaskOptions,
     ) -> OperatorTask {
         let breaker = Breaker::new(options.spec.breaker.clone());
+        let tally = options.meters.operators[options.index].tally();
         OperatorTask {
             operator,
             options,
             breaker,
             keyed,
             no_slots: Slots::default(),
+            tally,
+            put_out_at: None,
             timer_searches: Vec::new(),
         }
+    }
+
+    /// A new version takes over, with the state as it is. `spec` is its part of the new plan.
+    pub fn replace(&mut self, successor: Successor) {
+        let spec = successor.plan.spec.operators[self.options.index].clone();
+        self.operator = successor.instance;
+        self.breaker = Breaker::new(spec.breaker.clone());
+        self.options.spec = spec;
+        self.options.digest = successor.digest;
+        self.tally = successor.tally;
+    }
+
+    /// The limits from the next call on.
+    pub fn set_limits(&mut self, limits: &OperatorLimits) {
+        self.options.spec.limits = limits.clone();
+        self.operator.set_limits(limits);
+    }
+
+    /// What this version has done.
+    pub fn tally(&self) -> &VersionTally {
+        &self.tally
+    }
+
+    fn meters(&self) -> &OperatorMeters {
+        &self.options.meters.operators[self.options.index]
+    }
+
+    /// An error that no restart mends is this version's own: a swap on probation must know.
+    fn blamed<T>(&self, result: Result<T, ConnectorError>) -> Result<T, ConnectorError> {
+        if let Err(error) = &result
+            && error.kind == ErrorKind::Permanent
+        {
+            self.tally.stop(&error.message);
+        }
+        result
     }
 
     /// The state, where the operator has any.
@@ -106,6 +161,11 @@ impl OperatorTask {
 
     /// Handles a batch, in calls of at most `batch_rows_max` rows and about `batch_bytes_max` bytes.
     pub fn handle(&mut self, batch: Batch, moment: Moment) -> Result<Handled, ConnectorError> {
+        let result = self.handle_all(batch, moment);
+        self.blamed(result)
+    }
+
+    fn handle_all(&mut self, batch: Batch, moment: Moment) -> Result<Handled, ConnectorError> {
         let limits = &self.options.spec.limits;
         let mut handled = Handled::default();
         if batch.rows <= limits.batch_rows_max
@@ -144,6 +204,7 @@ impl OperatorTask {
             Ok((mut parts, failed)) if failed.is_empty() && parts.len() == 1 => {
                 self.count(moment.now_ms, rows, without_key)?;
                 if let Some((_, output)) = parts.pop() {
+                    self.put_out(&output);
                     push_output(handled, input, output, self.options.ports);
                 }
                 return Ok(());
@@ -154,6 +215,7 @@ impl OperatorTask {
         self.refuse(&input, &failed, handled)?;
         self.count(moment.now_ms, rows, without_key + failed.len() as u64)?;
         for (part, output) in parts {
+            self.put_out(&output);
             push_output(handled, part.unwrap_or_else(|| input.clone()), output, self.options.ports);
         }
         Ok(())
@@ -227,20 +289,40 @@ impl OperatorTask {
             keyed.begin(input, now_ms)?;
         }
         let slots = self.keyed.as_ref().map_or(&self.no_slots, KeyedCalls::slots);
-        let before = self.options.clock.monotonic();
+        let before = self.starts();
         let result = self.operator.call(input, slots, context);
         self.called(before, result)
+    }
+
+    fn starts(&self) -> Started {
+        let clock = &self.options.clock;
+        Started { monotonic: clock.monotonic(), thread_cpu: clock.thread_cpu() }
     }
 
     /// Counts a call and tells its failures apart.
     fn called(
         &mut self,
-        before: std::time::Duration,
+        before: Started,
         result: Result<Output, CallError>,
     ) -> Result<Result<Output, CallFailure>, ConnectorError> {
-        let meters = &self.options.meters.operators[self.options.index];
-        meters.busy_ns.add((self.options.clock.monotonic() - before).as_nanos() as u64);
+        let now = self.options.clock.monotonic();
+        let (meters, took_ns) = (self.meters(), (now - before.monotonic).as_nanos() as u64);
+        meters.busy_ns.add(took_ns);
         meters.calls.add(1);
+        // A machine that is busy with something else makes no version slower than another.
+        let cpu = self.options.clock.thread_cpu().saturating_sub(before.thread_cpu);
+        self.tally.busy_ns.add(cpu.as_nanos() as u64);
+        self.tally.calls.add(1);
+        if let Err(CallError::Failed(failure)) = &result {
+            meters.failed_calls.add(1);
+            meters.failures.add(failure.kind);
+            self.tally.failures.add(failure.kind);
+        } else if result.as_ref().is_ok_and(|output| !output.is_empty()) {
+            if let Some(last) = self.put_out_at {
+                meters.gap(now.saturating_sub(last));
+            }
+            self.put_out_at = Some(now);
+        }
         if result.is_err()
             && let Some(keyed) = &mut self.keyed
         {
@@ -249,10 +331,7 @@ impl OperatorTask {
         }
         match result {
             Ok(output) => Ok(Ok(output)),
-            Err(CallError::Failed(failure)) => {
-                meters.failed_calls.add(1);
-                Ok(Err(failure))
-            }
+            Err(CallError::Failed(failure)) => Ok(Err(failure)),
             Err(CallError::Broken(message)) => {
                 let name = &self.options.spec.name;
                 Err(ConnectorError::permanent(format!("operator {name} cannot run: {message}")))
@@ -303,95 +382,14 @@ impl OperatorTask {
         Ok((parts, failed))
     }
 
-    /// Rows that the operator rejected, and rows with an output that no sink could take; the output without those.
-    fn refused_rows(&self, input: &Batch, output: Output) -> (Output, Vec<FailedRow>) {
-        let mut failed = Vec::new();
-        self.too_large(input, &output, &mut failed);
-        failed.sort_by_key(|failed: &FailedRow| failed.row);
-        failed.dedup_by_key(|failed| failed.row);
-        let rows: Vec<usize> = failed.iter().map(|failed| failed.row).collect();
-        failed.extend(output.rejections.iter().map(|rejection| FailedRow {
-            row: rejection.row as usize,
-            kind: FailureKind::Rejection,
-            message: rejection.reason.clone(),
-        }));
-        failed.sort_by_key(|failed| failed.row);
-        let output = if rows.is_empty() { output } else { output.without_rows(&rows, input.rows) };
-        (output, failed)
-    }
-
-    fn too_large(&self, input: &Batch, output: &Output, failed: &mut Vec<FailedRow>) {
-        // One comparison per batch where nothing can be too large, which is nearly always.
-        let Some(smallest) = self.options.record_bytes_max.iter().flatten().min() else { return };
-        let own = output.keys.data.len() + output.values.data.len() + output.headers.data.len();
-        if own + input.keys.data.len() + input.values.data.len() + input.headers.data.len() <= *smallest {
-            return;
-        }
-        for index in 0..output.len() {
-            let row = output.source_row(index);
-            let bytes = |own: &weir_protocol::batch::Column, inherited: &weir_protocol::batch::Column| match (
-                own.is_absent(),
-                inherited.is_absent(),
-            ) {
-                (false, _) => own.bytes(index).len(),
-                (true, false) => inherited.bytes(row).len(),
-                (true, true) => 0,
-            };
-            let size = bytes(&output.keys, &input.keys)
-                + bytes(&output.values, &input.values)
-                + bytes(&output.headers, &input.headers);
-            if let Some(Some(most)) = self.options.record_bytes_max.get(output.port(index))
-                && size > *most
-            {
-                let message = format!("the output record has {size} bytes, the sink takes at most {most}");
-                failed.push(FailedRow { row, kind: FailureKind::TooLarge, message });
-            }
-        }
-    }
-
-    /// Carries out the policy for the rows at fault.
-    fn refuse(
-        &mut self,
-        input: &Batch,
-        failed: &[FailedRow],
-        handled: &mut Handled,
-    ) -> Result<(), ConnectorError> {
-        let Some(first) = failed.first() else { return Ok(()) };
-        let spec = &self.options.spec;
-        let meters = &self.options.meters.operators[self.options.index];
-        let said = |failed: &FailedRow| {
-            format!(
-                "operator {} failed at {}: {}: {}",
-                spec.name,
-                place(input, failed.row),
-                failed.kind.name(),
-                one_line(&failed.message)
-            )
-        };
-        match &spec.on_error {
-            OnError::Fail => {
-                let hint = "on_error = fail (the default) stops here; set on_error = { dead_letter = \"SINK\" } or \"skip\" to go on";
-                return Err(ConnectorError::permanent(format!("{}; {hint}", said(first))));
-            }
-            OnError::Skip => {
-                meters.skipped.add(failed.len() as u64);
-                tracing::warn!(operator = spec.name, rows = failed.len(), "skipped: {}", said(first));
-            }
-            OnError::DeadLetter(_) => {
-                meters.dead_letters.add(failed.len() as u64);
-                tracing::debug!(operator = spec.name, rows = failed.len(), "dead letter: {}", said(first));
-                let letters = handled.dead_letters.get_or_insert_with(Batch::default);
-                let blamed = Blamed { operator: &spec.name, digest: &self.options.digest };
-                for row in failed {
-                    push_dead_letter(letters, input, row, blamed, self.options.dead_letter_bytes_max);
-                }
-            }
-        }
-        Ok(())
+    fn put_out(&self, output: &Output) {
+        self.meters().output_rows.add(output.len() as u64);
+        self.tally.output_rows.add(output.len() as u64);
     }
 
     fn count(&mut self, now_ms: i64, rows: u64, failed: u64) -> Result<(), ConnectorError> {
-        self.options.meters.operators[self.options.index].rows.add(rows);
+        self.meters().rows.add(rows);
+        self.tally.rows.add(rows);
         self.breaker.count(now_ms, rows, failed).map_err(|tripped| {
             ConnectorError::permanent(format!("operator {}: {tripped}", self.options.spec.name))
         })

@@ -1,9 +1,10 @@
-//! Work on state that goes on beside the stream: persisting what a barrier froze, and reading a restored checkpoint
-//! whole.
+//! Work that goes on beside the stream: persisting what a barrier froze, reading a restored checkpoint whole, and making
+//! the instances of a new version.
 //!
 //! A job is a value; threads only run it, so the simulation can run it when it likes.
 
 use crate::subtask::Report;
+use crate::successor::{Preparation, PreparedInstance};
 use crate::verification::Verification;
 use std::path::PathBuf;
 use weir_protocol::connector::ConnectorError;
@@ -50,7 +51,17 @@ pub enum Job {
     },
     /// Compares the checksums of all files that this incarnation was restored from.
     Verify(Verification),
+    /// Makes the instances of a new version.
+    Prepare {
+        /// Which swap of the incarnation.
+        swap: u64,
+        /// How.
+        preparation: Preparation,
+    },
 }
+
+/// The instances of a new version, or why there are none.
+pub type Prepared = Result<Vec<PreparedInstance>, ConnectorError>;
 
 impl Job {
     /// Does it. The answer goes to the coordinator.
@@ -60,6 +71,7 @@ impl Job {
                 Report::Persisted { epoch, result: persist(part, checkpoint) }
             }
             Job::Verify(verification) => Report::Verified(verification.run()),
+            Job::Prepare { swap, preparation } => Report::Prepared { swap, result: preparation.make() },
         }
     }
 }

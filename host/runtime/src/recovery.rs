@@ -3,22 +3,23 @@
 //! The only order that is safe: the decision is read after every earlier incarnation is fenced. It is looked at before,
 //! too, so that a second copy started by mistake does not kill the one that works.
 
+mod facts;
+
 use crate::checkpoint_store::CheckpointStore;
 use crate::connect::Connected;
 use crate::keyed_start::{self, KeyedStart};
+use crate::version::Candidate;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use weir_protocol::connector::{ConnectorError, DecisionLog, StartPolicy};
-use weir_protocol::decision::{CommittedOffset, Decision, DecisionRecord, Owner};
+use weir_protocol::connector::{ConnectorError, DecisionLog};
+use weir_protocol::decision::{Decision, DecisionRecord, Owner};
 use weir_protocol::epoch::{CheckpointId, Epoch, Incarnation};
 use weir_protocol::kill_point::reached;
 use weir_protocol::manifest::{Manifest, PreparedHandle, SourcePosition, SourceWatermark, VERSION};
-use weir_protocol::plan::{Guarantee, Plan, SourceKind};
+use weir_protocol::plan::{Guarantee, Plan};
 use weir_protocol::position::{Partition, Position, Positions};
 use weir_protocol::savepoint::{Decided, SavepointStart, SavepointVerdict, judge_start};
-use weir_protocol::verdict::{
-    Facts, FoundManifest, KnownPartition, NewPartition, NewStart, Verdict, judge, named,
-};
+use weir_protocol::verdict::{Facts, KnownPartition, NewPartition, Verdict, judge};
 
 /// What recovery works with.
 pub struct Recovery<'a> {
@@ -40,6 +41,8 @@ pub struct Recovery<'a> {
     pub from_savepoint: Option<&'a FromSavepoint>,
     /// Read every byte of the state before anything else.
     pub verify: bool,
+    /// A version of which only the decision tells whether it is the one that runs.
+    pub candidate: Option<&'a Candidate>,
     /// The incarnations that this process has lived before this one.
     pub earlier: &'a [Incarnation],
 }
@@ -110,6 +113,8 @@ pub enum Start {
     From(Box<Recovered>),
     /// This checkpoint was drained to the end of the input, and all of it is published.
     AlreadyFinished(CheckpointId),
+    /// This checkpoint is decided, and it is the candidate's: recover again with that. Nothing was changed.
+    Candidate(CheckpointId),
 }
 
 /// Where to go on, before it is decided.
@@ -138,7 +143,7 @@ impl Recovery<'_> {
         let covered = covered(connected.decisions.as_ref(), &partitions);
         let committed = connected.decisions.look(&covered)?;
         let judged = self.judge(&self.facts(connected, &partitions, committed)?)?;
-        if self.finished(&judged).is_none() {
+        if self.finished(&judged).is_none() && self.candidates(&judged).is_none() {
             self.keyed_start(connected, &partitions, &judged)?;
         }
         reached("recovery_before_fence");
@@ -147,6 +152,9 @@ impl Recovery<'_> {
         let committed = connected.decisions.read(&covered)?;
         let judged = self.judge(&self.facts(connected, &partitions, committed)?)?;
         reached("recovery_after_read");
+        if let Some(id) = self.candidates(&judged) {
+            return Ok(Start::Candidate(id));
+        }
         if let Some(id) = self.finished(&judged) {
             // Whoever finished it may have died before its last output was published.
             let restored = self.restore(connected, judged)?;
@@ -170,6 +178,16 @@ impl Recovery<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The decided checkpoint, where it is the candidate's.
+    fn candidates(&self, judged: &Judged<'_>) -> Option<CheckpointId> {
+        let (id, operators) = match judged {
+            Judged::Decision(Verdict::Restore { manifest, .. }) => (&manifest.id, Some(&manifest.operators)),
+            Judged::Decision(Verdict::RestoreFromOffsets { record, .. }) => (&record.id, None),
+            _ => return None,
+        };
+        self.candidate.filter(|candidate| candidate.decided(id, operators)).map(|_| id.clone())
     }
 
     fn judge(&self, facts: &Facts) -> Result<Judged<'_>, ConnectorError> {
@@ -246,51 +264,6 @@ impl Recovery<'_> {
             })?;
         }
         Ok(start)
-    }
-
-    fn partitions(&self, connected: &mut Connected) -> Result<Vec<KnownPartition>, ConnectorError> {
-        let mut known = Vec::new();
-        for (spec, source) in self.plan.spec.sources.iter().zip(&mut connected.sources) {
-            let policy = match &spec.kind {
-                SourceKind::Kafka { start, .. } => *start,
-                SourceKind::Generator { .. } | SourceKind::Files { .. } => StartPolicy::Earliest,
-            };
-            for partition in source.partitions()? {
-                known.push(KnownPartition { source: spec.name.clone(), partition, policy, covered: false });
-            }
-        }
-        let all: Vec<Partition> = known.iter().map(|known| known.partition.clone()).collect();
-        let covered = connected.decisions.covered(&all);
-        for known in &mut known {
-            known.covered = covered.contains(&known.partition);
-        }
-        Ok(known)
-    }
-
-    fn facts(
-        &self,
-        connected: &Connected,
-        partitions: &[KnownPartition],
-        committed: Vec<CommittedOffset>,
-    ) -> Result<Facts, ConnectorError> {
-        let manifest = match named(&committed) {
-            Some(record) => self.store.load(record),
-            None => FoundManifest::NotNamed,
-        };
-        Ok(Facts {
-            owner: self.owner.clone(),
-            stand_in: !partitions.iter().any(|known| known.covered),
-            committed,
-            partitions: partitions.to_vec(),
-            manifest,
-            hint: self.store.hint()?,
-            later_checkpoint: self.store.has_later_checkpoint()?,
-            needs_manifest: match connected.needs_manifest {
-                None if self.plan.is_keyed() => Some("its operators keep state"),
-                other => other,
-            },
-            place: connected.place,
-        })
     }
 
     fn restore(&self, connected: &mut Connected, judged: Judged<'_>) -> Result<Restored, ConnectorError> {
@@ -382,39 +355,6 @@ impl Recovery<'_> {
         };
         self.resolve(connected, resolve, &mut restored.positions)?;
         Ok(restored)
-    }
-
-    /// Asks the sources where new partitions start, policy by policy.
-    fn resolve(
-        &self,
-        connected: &mut Connected,
-        new: Vec<NewPartition>,
-        positions: &mut [Positions],
-    ) -> Result<(), ConnectorError> {
-        for (index, spec) in self.plan.spec.sources.iter().enumerate() {
-            let of_source: Vec<&NewPartition> = new.iter().filter(|new| new.source == spec.name).collect();
-            let earliest: Vec<Partition> = of_source
-                .iter()
-                .filter(|new| new.start == NewStart::Earliest)
-                .map(|new| new.partition.clone())
-                .collect();
-            if !earliest.is_empty() {
-                positions[index].extend(connected.sources[index].resolve(&earliest, StartPolicy::Earliest)?);
-            }
-            let by_policy = of_source.iter().find_map(|new| match new.start {
-                NewStart::Policy(policy) => Some(policy),
-                NewStart::Earliest => None,
-            });
-            if let Some(policy) = by_policy {
-                let partitions: Vec<Partition> = of_source
-                    .iter()
-                    .filter(|new| new.start != NewStart::Earliest)
-                    .map(|new| new.partition.clone())
-                    .collect();
-                positions[index].extend(connected.sources[index].resolve(&partitions, policy)?);
-            }
-        }
-        Ok(())
     }
 
     fn recover_sinks(&self, connected: &mut Connected, restored: &Restored) -> Result<(), ConnectorError> {

@@ -4,8 +4,10 @@ use crate::chain::{Chain, Snapshot};
 use crate::clock::Clock;
 use crate::inbox::{Arrived, Inbox};
 use crate::meters::Meters;
-use crate::persist::Persisted;
+use crate::persist::{Persisted, Prepared};
+use crate::successor::Successor;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,8 +15,9 @@ use weir_protocol::align::Barrier;
 use weir_protocol::batch::Batch;
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::epoch::Epoch;
-use weir_protocol::plan::Guarantee;
+use weir_protocol::plan::{Guarantee, OperatorLimits};
 use weir_protocol::position::Positions;
+use weir_protocol::state::StatePart;
 
 /// How long an idle subtask waits for records before it looks for commands again.
 const IDLE_WAIT: Duration = Duration::from_millis(10);
@@ -29,7 +32,7 @@ const FULL_SINK_WAIT: Duration = Duration::from_millis(1);
 const LAG_EVERY_BATCHES: u32 = 64;
 
 /// What the coordinator tells a subtask.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Command {
     /// The transaction of the epoch is open.
     Open(Epoch),
@@ -45,6 +48,22 @@ pub enum Command {
     },
     /// At most once: the positions that were noted are decided, the batch may be processed.
     Proceed,
+    /// A new version of an operator, which takes over at its barrier. It comes before that barrier.
+    Swap(Box<Successor>),
+    /// The checkpoint at whose barrier a new version took over is durable.
+    Reopen {
+        /// Its directory.
+        checkpoint: PathBuf,
+        /// The state that it holds.
+        parts: Vec<StatePart>,
+    },
+    /// The limits of an operator from its next call on.
+    SetLimits {
+        /// The operator of the plan.
+        operator: usize,
+        /// The limits.
+        limits: Box<OperatorLimits>,
+    },
 }
 
 /// What a subtask tells the coordinator.
@@ -80,6 +99,13 @@ pub enum Report {
     },
     /// The files that this incarnation was restored from were read whole: what is damaged, if anything.
     Verified(Option<String>),
+    /// The instances of a new version are made, or cannot be.
+    Prepared {
+        /// Which swap of the incarnation.
+        swap: u64,
+        /// What became of it.
+        result: Prepared,
+    },
     /// The subtask cannot go on.
     Failed(ConnectorError),
 }
@@ -132,6 +158,8 @@ pub enum Step {
     Nothing,
     /// Nothing: the sinks hold as much as they may, and only a command can change that.
     Full,
+    /// Nothing: a new version's state is not open, and only a command can change that.
+    Reopening,
     /// Nothing: behind the last barrier there are only commands.
     Last,
 }
@@ -169,10 +197,10 @@ impl Subtask {
                 Step::Worked => {}
                 Step::Nothing => self.wait()?,
                 // With nowhere to put anything only a command can change that.
-                step @ (Step::Full | Step::Last) => {
+                step @ (Step::Full | Step::Last | Step::Reopening) => {
                     let before = self.clock.monotonic();
                     let command = self.commands.recv().map_err(|_| Stop::Abandoned)?;
-                    if step == Step::Full {
+                    if step != Step::Last {
                         self.meters.paused(self.clock.monotonic() - before);
                     }
                     self.commanded(command, &mut progress)?;
@@ -199,6 +227,7 @@ impl Subtask {
             }
             Err(TryRecvError::Disconnected) => return Err(Stop::Abandoned),
             Err(TryRecvError::Empty) if progress.last => return Ok(Step::Last),
+            Err(TryRecvError::Empty) if self.chain.is_reopening() => return Ok(Step::Reopening),
             Err(TryRecvError::Empty) if full => return Ok(Step::Full),
             Err(TryRecvError::Empty) => {}
         }
@@ -295,6 +324,13 @@ impl Subtask {
 
     /// Every input has delivered the barrier. Returns true behind the last one.
     fn snapshot(&mut self, barrier: Barrier) -> Result<bool, Stop> {
+        // The barrier came with the rows, beside the commands: what was said before it was sent is here by now, such as
+        // a new version. To a subtask with sources it came behind them.
+        while self.chain.sources() == 0
+            && let Ok(command) = self.commands.try_recv()
+        {
+            self.obey(command)?;
+        }
         let before = self.clock.monotonic();
         let snapshot = self.chain.barrier(barrier)?;
         let after = self.clock.monotonic();
@@ -352,6 +388,20 @@ impl Subtask {
                 }
             }
             Command::Proceed => Ok(false),
+            Command::Swap(successor) => {
+                self.chain.take_successor(*successor);
+                Ok(false)
+            }
+            Command::Reopen { checkpoint, parts } => {
+                let before = self.clock.monotonic();
+                self.chain.reopen(&checkpoint, &parts)?;
+                self.meters.paused(self.clock.monotonic() - before);
+                Ok(false)
+            }
+            Command::SetLimits { operator, limits } => {
+                self.chain.set_limits(operator, &limits);
+                Ok(false)
+            }
         }
     }
 }

@@ -2,29 +2,29 @@
 
 use crate::checkpoint_store::CheckpointStore;
 use crate::clock::Clock;
-use crate::connect::{Connectors, Operators};
-use crate::coordinator::Finished;
-use crate::incarnation;
+use crate::connect::Connectors;
+use crate::coordinator::{Finished, SwapEnd};
+use crate::handle::{Notices, Request, SwapNotice};
+use crate::incarnation::{self, Lived};
 use crate::meters::Meters;
 use crate::recovery::FromSavepoint;
+use crate::version::Versions;
 use crossbeam_channel::Receiver;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use weir_protocol::connector::ConnectorError;
+use weir_protocol::connector::{ConnectorError, ErrorKind};
 use weir_protocol::decision::{DecisionRecord, Owner};
-use weir_protocol::epoch::Incarnation;
-use weir_protocol::plan::Plan;
+use weir_protocol::epoch::{CheckpointId, Incarnation};
+use weir_protocol::kill_point::reached;
 use weir_protocol::position::Partition;
 use weir_protocol::restart::{Ended, Restart, RestartPolicy};
 use weir_protocol::verdict::named;
 
 /// A pipeline that is to run.
 pub struct Run {
-    /// The checked graph.
-    pub plan: Arc<Plan>,
-    /// The operators, in the order of the plan.
-    pub operators: Operators,
+    /// What runs, and what may run instead.
+    pub versions: Arc<Versions>,
     /// Makes connectors for each incarnation.
     pub connectors: Arc<dyn Connectors>,
     /// Whose decisions are ours.
@@ -43,6 +43,10 @@ pub struct Run {
     pub verify: bool,
     /// A message asks for a graceful stop.
     pub stop: Receiver<()>,
+    /// What else can be asked; [`crate::handle::no_requests`] where nobody does.
+    pub requests: Receiver<Request>,
+    /// Told of what happens.
+    pub notices: Arc<dyn Notices>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Counters.
@@ -64,23 +68,29 @@ pub enum Outcome {
 
 /// Runs a pipeline until it is done or cannot go on.
 pub fn run(run: &Run) -> Outcome {
-    let store = match CheckpointStore::open(&run.directory, run.plan.spec.checkpoint.retain) {
+    let spec = run.versions.current().plan.spec.clone();
+    let store = match CheckpointStore::open(&run.directory, spec.checkpoint.retain) {
         Ok(store) => store,
         Err(error) => return Outcome::Failed(error),
     };
-    let mut policy = RestartPolicy::new(run.plan.spec.restart.clone(), run.plan.spec.checkpoint.interval);
+    let mut policy = RestartPolicy::new(spec.restart.clone(), spec.checkpoint.interval);
     let mut ours: Vec<Incarnation> = Vec::new();
     loop {
         let incarnation =
             Incarnation::parse(&ulid::Ulid::generate().to_string()).expect("a ULID's text is 26 characters");
-        tracing::info!(%incarnation, pipeline = run.plan.spec.name, "starting");
+        tracing::info!(%incarnation, pipeline = spec.name, "starting");
         let began = run.clock.monotonic();
-        let failed = match incarnation::run(run, &incarnation, &ours, &store) {
-            Ok(Finished::Ended) => return Outcome::Finished,
-            Ok(Finished::Stopped) => return Outcome::Stopped,
+        let failed = match incarnation::run(run, &run.versions.current(), &incarnation, &ours, &store) {
+            Ok(Lived::Finished(Finished::Ended)) => return Outcome::Finished,
+            Ok(Lived::Finished(Finished::Stopped)) => return Outcome::Stopped,
+            Ok(Lived::FoundCandidate(checkpoint)) => {
+                take_candidate(run, &checkpoint);
+                continue;
+            }
             Err(failed) => failed,
         };
         ours.push(incarnation);
+        let rolled_back = failed.swap.is_some_and(|end| tell(run, end));
         if failed.stop_asked {
             let undecided = run.meters.undecided();
             tracing::warn!(
@@ -88,6 +98,12 @@ pub fn run(run: &Run) -> Outcome {
                 failed.error
             );
             return Outcome::Stopped;
+        }
+        // The old version did nothing wrong: it goes on at once, and its restarts are not counted.
+        if rolled_back && failed.error.kind != ErrorKind::Fenced {
+            tracing::warn!("the old version goes on: {}", failed.error);
+            run.notices.restarting(&failed.error.message, Duration::ZERO);
+            continue;
         }
         let ended = Ended { kind: failed.error.kind, ran_for: run.clock.monotonic() - began };
         let (wait, look) = match policy.ended(ended) {
@@ -97,12 +113,44 @@ pub fn run(run: &Run) -> Outcome {
         };
         run.meters.restarts.add(1);
         tracing::warn!(restart = policy.in_a_row(), wait = ?wait, "the incarnation ended: {}", failed.error);
+        run.notices.restarting(&failed.error.message, wait);
         if stop_within(run, wait) {
             return Outcome::Stopped;
         }
         if look && let Some(record) = superseded(run, &ours, &failed.partitions) {
             return Outcome::Superseded(record);
         }
+    }
+}
+
+/// Tells how a swap ended with its incarnation, before the next one starts. Returns true where the new version was at
+/// fault.
+fn tell(run: &Run, end: SwapEnd) -> bool {
+    match end {
+        SwapEnd::RolledBack { reason, samples } => {
+            reached("swap_rolled_back");
+            run.notices.swap(SwapNotice::RolledBack { reason, samples });
+            reached("swap_rolled_back_noted");
+            true
+        }
+        SwapEnd::Interrupted { reason } => {
+            run.notices.swap(SwapNotice::Interrupted { reason });
+            false
+        }
+        SwapEnd::InDoubt(candidate) => {
+            run.versions.doubt(*candidate);
+            false
+        }
+    }
+}
+
+/// The decision names the candidate: its swap had come to its end, and nobody had heard of it.
+fn take_candidate(run: &Run, checkpoint: &CheckpointId) {
+    let Some(candidate) = run.versions.take_candidate_as_current() else { return };
+    tracing::info!(%checkpoint, "the decision names the new version: it is the one that runs");
+    if let Some(swap) = candidate.swap {
+        run.meters.operators[swap.operator].set_tally(swap.tally);
+        run.notices.swap(SwapNotice::Completed { epoch: checkpoint.epoch });
     }
 }
 

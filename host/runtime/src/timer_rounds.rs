@@ -180,11 +180,13 @@ impl TimerRounds {
         progress.round(timer, round.first, clock, until_ms, nothing_left);
         let rounds_max = task.spec().limits.timer_rounds_max;
         if progress.stuck > rounds_max {
-            return Err(ConnectorError::permanent(format!(
+            let message = format!(
                 "operator {}: timer {} sets timers that are due at once, for more than limits.timer_rounds_max = {rounds_max} rounds in a row; set them later than the watermark (or now), or raise the limit",
                 task.spec().name,
                 shape.timers[timer].name,
-            )));
+            );
+            task.tally().stop(&message);
+            return Err(ConnectorError::permanent(message));
         }
         Ok(Some(round.handled))
     }

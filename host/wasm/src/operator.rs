@@ -170,6 +170,14 @@ impl Operator for WasmOperator {
         self.call_instance(|instance, rules| instance.on_timers(timer, fired, slots, &context, rules))
     }
 
+    fn set_limits(&mut self, limits: &OperatorLimits) {
+        // An instance's memory has the limit that it was made with.
+        if limits.memory_bytes != self.limits.memory_bytes {
+            self.reset();
+        }
+        self.limits = limits.clone();
+    }
+
     fn reset(&mut self) {
         self.instance = None;
     }

@@ -4,6 +4,7 @@ use crate::outside::broker::Written;
 use crate::outside::states::Contents;
 use crate::pipeline::names;
 use crate::scenario::Scenario;
+use crate::versions::Version;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub struct Checkpoint {
     pub contents: Contents,
     /// The input has ended, and the pipeline was drained.
     pub finished: bool,
+    /// The digest of the keyed operator.
+    pub version: String,
 }
 
 impl Decided {
@@ -78,6 +81,7 @@ fn read_checkpoint(path: &Path, record: &DecisionRecord) -> Result<Checkpoint, S
         watermarks: manifest.watermarks,
         contents,
         finished: manifest.finished,
+        version: manifest.operators.get(crate::pipeline::COUNT).cloned().unwrap_or_default(),
     })
 }
 
@@ -129,6 +133,8 @@ pub struct History {
     pub committed: Vec<Committed>,
     /// Every decision, in order.
     pub decisions: Vec<Decided>,
+    /// Swaps that were begun: from, to.
+    pub swaps: Vec<(Version, Version)>,
     /// How it ended.
     pub ending: Ending,
     /// What happened, in order.

@@ -2,23 +2,26 @@
 
 use crate::outside::{Defect, MemoryConnectors, operators};
 use crate::pipeline;
+use crate::versions::{self, Listener};
 use crate::world::World;
-use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::collections::BTreeMap;
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use weir_protocol::connector::{ConnectorError, ErrorKind};
 use weir_protocol::decision::Owner;
 use weir_protocol::epoch::Incarnation;
+use weir_protocol::swap::Rules;
 use weir_runtime::assembly;
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::Connected;
-use weir_runtime::coordinator::{Coordinator, CoordinatorOptions, Finished};
+use weir_runtime::coordinator::{Coordinator, CoordinatorOptions, Finished, SwapEnd};
+use weir_runtime::handle::{Notices, Request, SwapNotice, no_requests};
 use weir_runtime::meters::Meters;
 use weir_runtime::persist::Job;
 use weir_runtime::recovery::{Recovered, Recovery, Start};
 use weir_runtime::subtask::{Progress, Report, Stop, Subtask};
 use weir_runtime::supervisor::Run;
+use weir_runtime::version::{Candidate, Version, Versions};
 
 /// A life that takes longer than this is ended.
 const STEPS_MAX: u64 = 30_000;
@@ -28,6 +31,15 @@ const CRASH_ONE_IN: u64 = 400;
 
 /// How often an incarnation is taken for dead and replaced while it goes on: once in so many steps.
 const ZOMBIE_ONE_IN: u64 = 900;
+
+/// How often a swap is asked for: once in so many steps.
+const SWAP_ONE_IN: u64 = 120;
+
+/// How often a swap is cancelled, where it can be.
+const CANCEL_ONE_IN: u64 = 200;
+
+/// A swap is asked for when the old version has had so many rows: with fewer, all of them may have been poison.
+const ROWS_BEFORE_SWAP: u64 = 5;
 
 /// How a life ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,17 +68,31 @@ pub fn live(world: &mut World, may_be_replaced: bool) -> End {
     }
 }
 
-fn run_of(world: &mut World) -> (Run, Sender<()>) {
+/// The pipeline with one version of the keyed operator, in as many subtasks as this life has.
+struct Shape {
+    readers: usize,
+    counters: usize,
+}
+
+impl Shape {
+    fn version(&self, world: &World, version: versions::Version) -> Version {
+        let scenario = world.outside.lock().scenario.clone();
+        let plan = Arc::new(pipeline::plan(&scenario, self.readers, self.counters, version));
+        Version { plan, operators: operators::all(&world.outside, version) }
+    }
+}
+
+fn run_of(world: &mut World, life: u64) -> (Run, Shape, Sender<()>) {
     let (readers, counters) = (1 + world.random.index(4), 1 + world.random.index(4));
     // Where keys lie with their owners already, equal numbers need no exchange.
     let counters = if world.random.one_in(2) { readers } else { counters };
-    let scenario = world.outside.lock().scenario.clone();
-    let plan = Arc::new(pipeline::plan(&scenario, readers, counters));
-    let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
+    let shape = Shape { readers, counters };
+    let running = world.outside.lock().control.running;
+    let version = shape.version(world, running);
+    let meters = Arc::new(Meters::new(version.plan.spec.operators.len(), version.plan.tasks()));
     let (stop_to, stop) = unbounded();
     let run = Run {
-        plan,
-        operators: operators::all(&world.outside),
+        versions: Arc::new(Versions::new(version, None)),
         connectors: Arc::new(MemoryConnectors(world.outside.clone())),
         owner: Owner::of("weir.", "simulated"),
         directory: world.directory().to_owned(),
@@ -76,46 +102,79 @@ fn run_of(world: &mut World) -> (Run, Sender<()>) {
         from_savepoint: None,
         verify: false,
         stop,
+        requests: no_requests(),
+        notices: Arc::new(Listener { outside: world.outside.clone(), life }),
         clock: world.clock.clone(),
         meters,
     };
-    (run, stop_to)
+    (run, shape, stop_to)
+}
+
+/// A version of which only the decision tells whether it runs: the process knows, or the control plane remembers.
+fn candidate_of(world: &World, shape: &Shape) -> Option<(versions::Version, Candidate)> {
+    let (version, swap) = match &world.doubt {
+        Some((version, swap)) => (*version, Some(swap.clone())),
+        None => {
+            let control = &world.outside.lock().control;
+            (control.swap.filter(|_| control.on_probation)?, None)
+        }
+    };
+    if world.outside.lock().plants(Defect::ForgetCandidate, 1) {
+        return None;
+    }
+    Some((version, Candidate { version: shape.version(world, version), swap }))
 }
 
 fn begin(world: &mut World, number: u64, may_be_replaced: bool) -> Result<End, ConnectorError> {
     let incarnation =
         Incarnation::parse(&format!("{number:026}")).expect("26 digits are an incarnation's text");
-    let (run, _stop) = run_of(world);
-    let store = CheckpointStore::open(&run.directory, run.plan.spec.checkpoint.retain)?;
+    let (run, shape, _stop) = run_of(world, number);
+    let version = run.versions.current();
+    let candidate = candidate_of(world, &shape);
+    let store = CheckpointStore::open(&run.directory, version.plan.spec.checkpoint.retain)?;
     let mut connected = run.connectors.connect(&incarnation)?;
-    let names = run.plan.spec.operators.iter().zip(&run.operators);
-    let operators: BTreeMap<String, String> =
-        names.map(|(spec, factory)| (spec.name.clone(), factory.digest().to_owned())).collect();
     let recovery = Recovery {
-        plan: &run.plan,
+        plan: &version.plan,
         owner: &run.owner,
         incarnation: &incarnation,
         store: &store,
-        operators: &operators,
+        operators: &version.digests(),
         wall_ms: run.clock.wall_ms(),
         restart_finished: false,
         from_savepoint: None,
         verify: false,
+        candidate: candidate.as_ref().map(|(_, candidate)| candidate),
         earlier: &[],
     };
-    let recovered = match recovery.run(&mut connected)? {
+    let start = recovery.run(&mut connected)?;
+    // Earlier lives are fenced: what they say is not true any more.
+    world.outside.lock().control.life = number;
+    let recovered = match start {
         Start::From(recovered) => *recovered,
         // The last decision took effect, and nobody heard of it.
         Start::AlreadyFinished(_) => return Ok(End::Finished),
+        Start::Candidate(checkpoint) => {
+            world.outside.lock().note(format!("life {number} finds the new version in {checkpoint}"));
+            *world.outside.lock().counts.entry("the decision names the candidate").or_default() += 1;
+            world.doubt = None;
+            run.notices.swap(SwapNotice::Completed { epoch: checkpoint.epoch });
+            return Ok(End::Crashed);
+        }
     };
-    let (readers, counters) = (run.plan.spec.parallelism, run.plan.spec.operators[1].parallelism);
+    world.doubt = None;
+    if world.outside.lock().control.swap.is_some() {
+        run.notices.swap(SwapNotice::Interrupted { reason: "it is not decided".to_owned() });
+    }
+    let (readers, counters) = (shape.readers, shape.counters);
+    let running = world.outside.lock().control.running;
     world.outside.lock().note(format!(
-        "life {number} starts at {} with {readers} readers, {counters:?} counters, {} tasks",
+        "life {number} starts at {} with {readers} readers, {counters} counters of {running:?}, {} tasks",
         recovered.start,
-        run.plan.tasks()
+        version.plan.tasks()
     ));
-    let mut life = Life::new(world, &run, incarnation, &mut connected, &store, recovered, operators)?;
+    let mut life = Life::new(world, &run, version, incarnation, &mut connected, &store, recovered)?;
     life.number = number;
+    life.shape = Some(shape);
     life.run(world, may_be_replaced)
 }
 
@@ -131,20 +190,23 @@ struct Life<'a> {
     reports: Receiver<Report>,
     queue: Receiver<Job>,
     waiting: Vec<Job>,
+    shape: Option<Shape>,
+    meters: Arc<Meters>,
+    notices: Arc<dyn Notices>,
 }
 
 impl<'a> Life<'a> {
     fn new(
         world: &mut World,
         run: &Run,
+        version: Version,
         incarnation: Incarnation,
         connected: &'a mut Connected,
         store: &'a CheckpointStore,
         recovered: Recovered,
-        operators: BTreeMap<String, String>,
     ) -> Result<Life<'a>, ConnectorError> {
         let ended = Arc::new(AtomicBool::new(false));
-        let built = assembly::tasks(run, &incarnation, connected, &recovered, &ended)?;
+        let built = assembly::tasks(run, &version, &incarnation, connected, &recovered, &ended)?;
         let (reports_to, reports) = unbounded();
         let (jobs, queue) = unbounded();
         let reads_sources = built.tasks.iter().map(|task| task.chain.sources() > 0).collect();
@@ -159,18 +221,20 @@ impl<'a> Life<'a> {
                 commands: from,
                 reports: reports_to.clone(),
                 ended: ended.clone(),
-                sink_buffer_bytes_max: run.plan.spec.sink_buffer_bytes_max,
-                guarantee: run.plan.spec.guarantee,
+                sink_buffer_bytes_max: version.plan.spec.sink_buffer_bytes_max,
+                guarantee: version.plan.spec.guarantee,
                 clock: run.clock.clone(),
                 meters: run.meters.clone(),
             };
             subtasks.push(Some((subtask, Progress::default())));
         }
         let options = CoordinatorOptions {
-            plan: run.plan.clone(),
+            version,
+            versions: run.versions.clone(),
+            notices: run.notices.clone(),
+            places: built.places,
             owner: run.owner.clone(),
             incarnation,
-            operators,
             recovered,
             until_end: false,
             drains: built.drains,
@@ -191,6 +255,9 @@ impl<'a> Life<'a> {
             reports,
             queue,
             waiting: Vec::new(),
+            shape: None,
+            meters: run.meters.clone(),
+            notices: run.notices.clone(),
         })
     }
 
@@ -209,7 +276,8 @@ impl<'a> Life<'a> {
                 *world.outside.lock().counts.entry("a zombie goes on").or_default() += 1;
                 successor = Some(live(world, false));
             }
-            match (self.step(world), &successor) {
+            let asked = if successor.is_none() { self.ask(world) } else { Ok(()) };
+            match (asked.and_then(|()| self.step(world)), &successor) {
                 (Ok(None), _) => {}
                 (Ok(Some(_)), _) => {
                     world.outside.lock().note(format!("life {} finishes", self.number));
@@ -220,11 +288,79 @@ impl<'a> Life<'a> {
                     world.outside.lock().note(format!("zombie {} ends: {}", self.number, error.message));
                     return Ok(end.clone());
                 }
-                (Err(error), None) => return Err(error),
+                (Err(error), None) => {
+                    // The supervisor goes on with the old version, whatever the error was.
+                    if self.swap_ends(world, &error) {
+                        world.outside.lock().note(format!("life {} ends: {}", self.number, error.message));
+                        return Ok(End::Crashed);
+                    }
+                    return Err(error);
+                }
             }
         }
         world.outside.lock().note(format!("life {} takes too long", self.number));
         Ok(successor.unwrap_or(End::Crashed))
+    }
+
+    /// A person asks for a swap, or cancels one.
+    fn ask(&mut self, world: &mut World) -> Result<(), ConnectorError> {
+        let control = world.outside.lock().control.clone();
+        let rows = self.meters.operators[1].tally().rows.get();
+        let (answer, answered) = bounded(1);
+        let request = match control.swap {
+            None if world.random.one_in(SWAP_ONE_IN) && rows >= ROWS_BEFORE_SWAP => {
+                let to = versions::ALL[world.random.index(versions::ALL.len())];
+                let Some(shape) = &self.shape else { return Ok(()) };
+                let rules = Rules {
+                    probation_time: Some(std::time::Duration::from_millis(world.random.below(300))),
+                    probation_records: 1 + world.random.below(20),
+                    ..Rules::default()
+                };
+                let (operator, version) = (pipeline::COUNT.to_owned(), shape.version(world, to));
+                world.outside.lock().control.swap = Some(to);
+                Request::Swap { operator, version, rules, answer }
+            }
+            Some(_) if world.random.one_in(CANCEL_ONE_IN) => Request::CancelSwap { answer },
+            _ => return Ok(()),
+        };
+        let begins = matches!(request, Request::Swap { .. });
+        if let Some(event) = self.coordinator.asked(request)? {
+            self.coordinator.step(event)?;
+        }
+        let mut outside = world.outside.lock();
+        match (begins, answered.try_recv()) {
+            (true, Ok(Ok(()))) => {
+                let to = outside.control.swap.expect("it was put there");
+                outside.note(format!("life {}: a swap to {to:?} begins", self.number));
+                outside.control.begun.push((control.running, to));
+            }
+            (true, refused) => {
+                outside.note(format!("life {}: a swap is refused: {refused:?}", self.number));
+                outside.control.swap = None;
+            }
+            (false, answer) => outside.note(format!("life {}: cancelled: {answer:?}", self.number)),
+        }
+        Ok(())
+    }
+
+    /// What the supervisor does about a swap when the incarnation ends. Returns true where it was rolled back.
+    fn swap_ends(&mut self, world: &mut World, error: &ConnectorError) -> bool {
+        let version = world.outside.lock().control.swap;
+        match self.coordinator.swap_end(error) {
+            None => {}
+            Some(SwapEnd::RolledBack { reason, samples }) => {
+                self.notices.swap(SwapNotice::RolledBack { reason, samples });
+                return error.kind != ErrorKind::Fenced;
+            }
+            Some(SwapEnd::Interrupted { reason }) => {
+                self.notices.swap(SwapNotice::Interrupted { reason });
+            }
+            Some(SwapEnd::InDoubt(candidate)) => {
+                *world.outside.lock().counts.entry("a swap is in doubt").or_default() += 1;
+                world.doubt = version.zip(candidate.swap);
+            }
+        }
+        false
     }
 
     /// Somebody's turn.
@@ -233,7 +369,8 @@ impl<'a> Life<'a> {
         match world.random.below(8) {
             0 => self.coordinator.tick(),
             1 | 2 => {
-                let event = self.reports.try_recv().ok().and_then(|report| self.coordinator.reported(report));
+                let Ok(report) = self.reports.try_recv() else { return Ok(None) };
+                let event = self.coordinator.reported(report)?;
                 event.map_or(Ok(None), |event| self.coordinator.step(event))
             }
             3 => {

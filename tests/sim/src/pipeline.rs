@@ -1,6 +1,7 @@
 //! The pipeline that is simulated: source → map → (by key) count → sink, with a sink of dead letters.
 
 use crate::scenario::{OUT_OF_ORDER_MS, Scenario, TOPIC};
+use crate::versions::Version;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use weir_protocol::connector::StartPolicy;
@@ -29,6 +30,8 @@ pub mod names {
     pub const WINDOWS: &str = "windows";
     /// Fires when a window has ended, by event time.
     pub const WINDOW: &str = "window";
+    /// Declared by one version, and not used.
+    pub const EXTRA: &str = "extra";
     /// Fires a while after a key's first row, by processing time.
     pub const REMIND: &str = "remind";
 }
@@ -40,11 +43,11 @@ pub fn map_shape() -> OperatorShape {
 }
 
 /// The shape of the keyed operator.
-pub fn count_shape() -> OperatorShape {
+pub fn count_shape(version: Version) -> OperatorShape {
     let state =
         |name: &str, kind| StateDeclaration { name: name.to_owned(), kind, version: 1, ttl_seconds: 0 };
     let timer = |name: &str, clock| TimerDeclaration { name: name.to_owned(), clock };
-    OperatorShape {
+    let mut shape = OperatorShape {
         inputs: vec!["in".to_owned()],
         outputs: vec![OutputPort { name: "out".to_owned(), keeps_key: true }],
         states: vec![
@@ -57,7 +60,13 @@ pub fn count_shape() -> OperatorShape {
             timer(names::REMIND, TimerClock::ProcessingTime),
         ],
         migrates: false,
+    };
+    if version == Version::Reordered {
+        shape.states.push(state(names::EXTRA, StateKind::Value));
+        shape.states.reverse();
+        shape.timers.reverse();
     }
+    shape
 }
 
 fn operator(scenario: &Scenario, name: &str, input: &str, parallelism: usize) -> OperatorSpec {
@@ -76,8 +85,8 @@ fn operator(scenario: &Scenario, name: &str, input: &str, parallelism: usize) ->
     }
 }
 
-/// The plan with so many subtasks that read and map, and so many that count.
-pub fn plan(scenario: &Scenario, readers: usize, counters: usize) -> Plan {
+/// The plan with so many subtasks that read and map, and so many that count with this version.
+pub fn plan(scenario: &Scenario, readers: usize, counters: usize, version: Version) -> Plan {
     let sink = |name: &str, inputs: Vec<String>| {
         let topic = format!("topic-{name}");
         let kind = SinkKind::Kafka {
@@ -104,6 +113,10 @@ pub fn plan(scenario: &Scenario, readers: usize, counters: usize) -> Plan {
     };
     // Only the plan asks for it: the doubles are in memory.
     let cluster = ClusterSpec { brokers: "localhost:9092".to_owned(), ..ClusterSpec::default() };
+    let mut count = operator(scenario, COUNT, MAP, counters);
+    if version != Version::Reordered {
+        count.drop_state = vec![names::EXTRA.to_owned()];
+    }
     let spec = PipelineSpec {
         name: "simulated".to_owned(),
         guarantee: Guarantee::ExactlyOnce,
@@ -130,8 +143,9 @@ pub fn plan(scenario: &Scenario, readers: usize, counters: usize) -> Plan {
         partition_discovery_interval: Duration::from_secs(3600),
         clusters: BTreeMap::from([("main".to_owned(), cluster)]),
         sources: vec![source],
-        operators: vec![operator(scenario, MAP, "in", readers), operator(scenario, COUNT, MAP, counters)],
+        operators: vec![operator(scenario, MAP, "in", readers), count],
         sinks: vec![sink("out", vec![COUNT.to_owned()]), sink("dead", vec![])],
     };
-    Plan::check(spec, &[Some(map_shape()), Some(count_shape())]).expect("the simulated pipeline is valid")
+    Plan::check(spec, &[Some(map_shape()), Some(count_shape(version))])
+        .expect("the simulated pipeline is valid")
 }

@@ -7,8 +7,10 @@ use crate::outside::broker::Broker;
 use crate::outside::{Defect, Outside, Shared};
 use crate::random::Random;
 use crate::scenario::Scenario;
+use crate::versions::{Control, Version};
 use std::path::Path;
 use std::sync::Arc;
+use weir_runtime::version::UndecidedSwap;
 
 /// A pipeline that is not done after so many lives never is.
 const LIVES_MAX: u64 = 150;
@@ -26,6 +28,8 @@ pub struct World {
     pub random: Random,
     /// The number of the next life.
     pub lives: u64,
+    /// A swap whose first decision is unknown, to the process that goes on.
+    pub doubt: Option<(Version, UndecidedSwap)>,
     /// Keeps the pipeline's directory.
     disk: tempfile::TempDir,
 }
@@ -38,6 +42,9 @@ impl World {
             scenario: Arc::new(Scenario::new(seed)),
             broker: Broker::default(),
             directory: disk.path().to_owned(),
+            readable: usize::MAX,
+            next_commit: None,
+            control: Control::default(),
             random: Random::new(seed, 2),
             faults: true,
             defect,
@@ -50,6 +57,7 @@ impl World {
             clock: Arc::default(),
             random: Random::new(seed, 3),
             lives: 0,
+            doubt: None,
             disk,
         }
     }
@@ -90,16 +98,24 @@ fn directory() -> tempfile::TempDir {
 pub fn history(seed: u64, defect: Option<Defect>) -> History {
     let mut world = World::new(seed, defect);
     let ending = world.run();
-    let mut outside = world.outside.lock();
-    outside.note(format!("{ending:?}"));
-    let broker = std::mem::take(&mut outside.broker);
-    History {
-        scenario: outside.scenario.clone(),
-        committed: broker.committed,
-        decisions: broker.decisions,
-        ending,
-        log: std::mem::take(&mut outside.log),
-        faults: outside.counts.clone(),
-        planted: outside.planted,
+    world.end(ending)
+}
+
+impl World {
+    /// What was seen, up to this end.
+    pub fn end(&self, ending: Ending) -> History {
+        let mut outside = self.outside.lock();
+        outside.note(format!("{ending:?}"));
+        let broker = std::mem::take(&mut outside.broker);
+        History {
+            scenario: outside.scenario.clone(),
+            committed: broker.committed,
+            decisions: broker.decisions,
+            swaps: std::mem::take(&mut outside.control.begun),
+            ending,
+            log: std::mem::take(&mut outside.log),
+            faults: outside.counts.clone(),
+            planted: outside.planted,
+        }
     }
 }

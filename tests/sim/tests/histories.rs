@@ -58,6 +58,12 @@ fn every_kind_of_fault_happens_in_the_simulated_histories() {
         "the fence takes effect and its answer is lost",
         "the request to commit arrives late",
         "the request to commit is lost",
+        "a swap is completed",
+        "a swap is rolled back",
+        "a swap is interrupted",
+        "a swap is abandoned",
+        "a swap is in doubt",
+        "the decision names the candidate",
     ] {
         assert!(counts.contains_key(fault), "{fault}: never, of {counts:?}");
     }

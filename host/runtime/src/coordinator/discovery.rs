@@ -30,7 +30,7 @@ impl Coordinator<'_> {
             self.look()?;
         }
         if !self.options.until_end
-            && now - self.discovered >= self.options.plan.spec.partition_discovery_interval
+            && now - self.discovered >= self.options.version.plan.spec.partition_discovery_interval
         {
             self.discovered = now;
             self.discover()?;

@@ -69,6 +69,16 @@ impl OperatorTask {
         until_ms: i64,
         moment: Moment,
     ) -> Result<Fired, ConnectorError> {
+        let result = self.fire_some(timer, until_ms, moment);
+        self.blamed(result)
+    }
+
+    fn fire_some(
+        &mut self,
+        timer: (usize, &str),
+        until_ms: i64,
+        moment: Moment,
+    ) -> Result<Fired, ConnectorError> {
         let rows_max = self.options.spec.limits.batch_rows_max;
         let searched = self.timer_search_of(timer.0).and_then(|search| search.search.next_attempt());
         let asked = searched.map_or(rows_max, |attempt| attempt.rows.len());
@@ -98,6 +108,7 @@ impl OperatorTask {
                 let mut handled = Handled::default();
                 self.refuse(&fired, &failed, &mut handled)?;
                 self.count(moment.now_ms, rows, failed.len() as u64)?;
+                self.put_out(&output);
                 push_output(&mut handled, fired, output, self.options.ports);
                 done(handled)
             }
@@ -139,7 +150,7 @@ impl OperatorTask {
         }
         let context = CallContext { port, now_ms, watermark_ms, time };
         let slots = self.keyed.as_ref().map_or(&self.no_slots, KeyedCalls::slots);
-        let before = self.options.clock.monotonic();
+        let before = self.starts();
         let result = self.operator.on_timers(name, fired, slots, context);
         let output = match self.called(before, result)? {
             Ok(output) => output,

@@ -18,10 +18,12 @@ use weir_protocol::plan::{Guarantee, Plan};
 use weir_runtime::clock::SystemClock;
 use weir_runtime::connect::{Connectors, Operators};
 use weir_runtime::data_dir::DataDir;
+use weir_runtime::handle::{NoNotices, no_requests};
 use weir_runtime::meters::Meters;
 use weir_runtime::recovery::{FromSavepoint, VerifiedSavepoint};
 use weir_runtime::savepoint_store::{self, SavepointStore};
 use weir_runtime::supervisor::{self, Outcome, Run};
+use weir_runtime::version::{Version, Versions};
 use weir_wasm::Engine;
 
 /// Options of `weir run`.
@@ -92,9 +94,11 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     report_checks(&connectors)?;
     let status = Status::start(plan.clone(), meters.clone(), metrics);
     let schedule = schedule(&data_dir, savepoints, &plan, &directory)?;
+    let pipeline = plan.spec.name.clone();
     let run = Run {
-        plan,
-        operators,
+        versions: Arc::new(Versions::new(Version { plan, operators }, None)),
+        requests: no_requests(),
+        notices: Arc::new(NoNotices),
         connectors: Arc::new(connectors) as Arc<dyn Connectors>,
         owner,
         directory,
@@ -110,7 +114,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let outcome = supervisor::run(&run);
     drop(schedule);
     drop(status);
-    end(outcome, &run.plan.spec.name, &meters)
+    end(outcome, &pipeline, &meters)
 }
 
 /// A savepoint to start from, with every byte of it verified. One that is not there is missed only by recovery, and only

@@ -8,6 +8,7 @@ pub mod loss;
 pub mod order;
 pub mod state;
 pub mod time;
+pub mod versions;
 pub mod windows;
 
 use crate::history::History;
@@ -16,7 +17,7 @@ use crate::history::History;
 pub type Checker = fn(&History) -> Result<(), String>;
 
 /// All checkers by name.
-pub const ALL: [(&str, Checker); 8] = [
+pub const ALL: [(&str, Checker); 9] = [
     ("ending", ending::check),
     ("loss", loss::check),
     ("duplicates", duplicates::check),
@@ -25,6 +26,7 @@ pub const ALL: [(&str, Checker); 8] = [
     ("state", state::check),
     ("windows", windows::check),
     ("time", time::check),
+    ("versions", versions::check),
 ];
 
 /// The checkers that find something, with what they found.

@@ -1,7 +1,7 @@
 //! What Kafka holds: open transactions by producer, committed records, and the decision. A commit's request or answer
 //! can be lost, and a request can arrive late, until the next fence.
 
-use super::{Defect, Outside, Shared};
+use super::{CommitFault, Defect, Outside, Shared};
 use crate::history::{Committed, Decided};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -177,13 +177,22 @@ impl DecisionLog for MemoryDecisions {
         let mut outside = self.outside.lock();
         let producer = self.producer.number();
         outside.check_fence(producer)?;
-        outside.may_fail("the request to commit is lost", 40)?;
-        if outside.fault("the request to commit arrives late", 40) {
+        let asked = outside.next_commit.take();
+        if asked == Some(CommitFault::RequestLost) {
+            return Err(ConnectorError::transient("the request is lost"));
+        }
+        // In probation the decision is also about what runs from then on.
+        let one_in = if outside.control.on_probation { 6 } else { 40 };
+        outside.may_fail("the request to commit is lost", one_in)?;
+        if outside.fault("the request to commit arrives late", one_in) {
             outside.broker.late = Some(Late { producer, decision: decision.clone() });
             return Err(ConnectorError::transient("no answer to the commit"));
         }
         outside.commit(producer, decision);
-        outside.may_fail("the answer to the commit is lost", 40)
+        if asked == Some(CommitFault::AnswerLost) {
+            return Err(ConnectorError::transient("the answer is lost"));
+        }
+        outside.may_fail("the answer to the commit is lost", one_in)
     }
 
     fn retire(&mut self, _: Epoch) -> Result<(), ConnectorError> {

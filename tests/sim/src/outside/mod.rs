@@ -14,6 +14,7 @@ pub mod states;
 
 use crate::random::Random;
 use crate::scenario::Scenario;
+use crate::versions::Control;
 use broker::Broker;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,6 +54,19 @@ pub enum Defect {
     TimeGoesDown,
     /// Jobs beside the stream are forgotten: no checkpoint is ever complete.
     ForgetJobs,
+    /// A bad version's failures are not seen: what it is given comes out as if all were well.
+    FailUnseen,
+    /// Behind a death in probation nobody asks whether the new version's first epoch was decided.
+    ForgetCandidate,
+}
+
+/// A fault of a commit that a test asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitFault {
+    /// It takes effect, and nobody hears of it.
+    AnswerLost,
+    /// It never takes effect.
+    RequestLost,
 }
 
 /// What survives an incarnation, and the randomness of its faults.
@@ -63,6 +77,12 @@ pub struct Outside {
     pub broker: Broker,
     /// The pipeline's directory.
     pub directory: PathBuf,
+    /// Records of each partition that can be read now; the input ends only where it is the highest number.
+    pub readable: usize,
+    /// What the next commit meets.
+    pub next_commit: Option<CommitFault>,
+    /// What the control plane has on disk.
+    pub control: Control,
     /// Decides over faults.
     pub random: Random,
     /// Faults befall the pipeline. False: only what the scheduler does.

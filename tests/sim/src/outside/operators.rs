@@ -3,10 +3,11 @@
 use super::{Defect, Shared};
 use crate::pipeline::{COUNT, names};
 use crate::scenario::window_end;
+use crate::versions::Version;
 use std::sync::Arc;
 use weir_protocol::batch::{Batch, Column, read_i64, read_u32};
 use weir_protocol::connector::*;
-use weir_protocol::output::Output;
+use weir_protocol::output::{Output, Rejection};
 use weir_protocol::slots::Slots;
 use weir_protocol::state::{ColumnRef, KeyedState, Migrator, SharedState, StateError};
 use weir_runtime::connect::{OperatorFactory, Operators};
@@ -15,8 +16,8 @@ use weir_runtime::connect::{OperatorFactory, Operators};
 const REMIND_AFTER_MS: i64 = 30;
 
 /// The operators, in the order of the plan.
-pub fn all(outside: &Shared) -> Operators {
-    vec![Arc::new(MapFactory), Arc::new(CountFactory(outside.clone()))]
+pub fn all(outside: &Shared, version: Version) -> Operators {
+    vec![Arc::new(MapFactory), Arc::new(CountFactory(outside.clone(), version))]
 }
 
 struct MapFactory;
@@ -54,17 +55,18 @@ impl Operator for Map {
     fn reset(&mut self) {}
 }
 
-struct CountFactory(Shared);
+struct CountFactory(Shared, Version);
 
 impl OperatorFactory for CountFactory {
     fn digest(&self) -> &str {
-        "01"
+        self.1.digest()
     }
 
     fn operator(&self, _: usize, state: Option<SharedState>) -> Result<Box<dyn Operator>, ConnectorError> {
         let state =
             state.ok_or_else(|| ConnectorError::permanent(format!("operator {COUNT} is given no state")))?;
-        Ok(Box::new(Count { outside: self.0.clone(), state }))
+        self.0.lock().may_fail("no instance can be made", 200)?;
+        Ok(Box::new(Count { outside: self.0.clone(), state, version: self.1 }))
     }
 
     fn migrator(&self) -> Result<Option<Box<dyn Migrator>>, ConnectorError> {
@@ -76,6 +78,7 @@ impl OperatorFactory for CountFactory {
 struct Count {
     outside: Shared,
     state: SharedState,
+    version: Version,
 }
 
 fn misuse(error: StateError) -> CallError {
@@ -169,11 +172,27 @@ impl Count {
         }
         context
     }
+
+    /// What a bad version makes of whatever it is given.
+    fn fails(&self, rows: usize) -> Option<Result<Output, CallError>> {
+        if !self.version.is_bad() || self.outside.lock().plants(Defect::FailUnseen, 1) {
+            return None;
+        }
+        if self.version == Version::Traps {
+            return Some(Err(CallFailure { kind: FailureKind::Trap, message: "bad".to_owned() }.into()));
+        }
+        let reject = |row| Rejection { row, reason: "bad".to_owned() };
+        let rejections = (0..rows as u32).map(reject).collect();
+        Some(Ok(Output { rejections, ..Output::default() }))
+    }
 }
 
 impl Operator for Count {
     fn call(&mut self, input: &Batch, slots: &Slots, context: CallContext) -> Result<Output, CallError> {
         let context = self.context(context);
+        if let Some(failed) = self.fails(input.rows) {
+            return failed;
+        }
         let mut state = self.state.lock().expect("there is one thread");
         let mut output = Output { count: input.rows as u32, ..Output::default() };
         for row in 0..input.rows {
@@ -186,6 +205,7 @@ impl Operator for Count {
                 // Behind its writes: they must not be seen again.
                 return Err(CallFailure { kind: FailureKind::Trap, message: "poison".to_owned() }.into());
             }
+            let result = format!("{result} {}", self.version.digest());
             output.values.push(Some(result.as_bytes()));
         }
         Ok(output)
@@ -198,12 +218,16 @@ impl Operator for Count {
         slots: &Slots,
         _: CallContext,
     ) -> Result<Output, CallError> {
+        if let Some(failed) = self.fails(fired.rows) {
+            return failed;
+        }
         let mut state = self.state.lock().expect("there is one thread");
         let mut output = Output { count: fired.rows as u32, ..Output::default() };
         for row in 0..fired.rows {
             let slot = &slots.rows[row * 4..row * 4 + 4];
             let mut keyed = Keyed { state: state.as_mut(), slot };
             let result = keyed.fired(timer, fired.timestamp(row)).map_err(misuse)?;
+            let result = format!("{result} {}", self.version.digest());
             output.values.push(Some(result.as_bytes()));
         }
         Ok(output)

@@ -54,12 +54,19 @@ impl SourceReader for MemoryReader {
         &mut self,
         batch: &mut Batch,
         limits: BatchLimits,
-        _: Duration,
+        wait: Duration,
     ) -> Result<Polled, ConnectorError> {
         let mut outside = self.outside.lock();
         outside.may_fail("the source cannot be read", 1500)?;
         let scenario = outside.scenario.clone();
-        let length = |partition: &Partition| scenario.input[partition.number as usize].len() as i64;
+        let (all, readable) = (outside.readable == usize::MAX, outside.readable);
+        let length =
+            |partition: &Partition| scenario.input[partition.number as usize].len().min(readable) as i64;
+        if !all && self.positions.iter().all(|(partition, position)| position.offset >= length(partition)) {
+            drop(outside);
+            std::thread::park_timeout(wait);
+            return Ok(Polled::Idle);
+        }
         if self.positions.iter().all(|(partition, position)| position.offset >= length(partition)) {
             return Ok(Polled::End);
         }
