@@ -1,0 +1,81 @@
+//! Start, stop, restart: desired state is written, then the pipeline's thread sees to it.
+
+use super::{check_match, find};
+use crate::control::{Change, Control};
+use crate::deployment::Event;
+use crate::name::Name;
+use crate::problem::{Code, Problem};
+use crate::store::pipelines::{self, Pipeline, StartFrom};
+use std::sync::Arc;
+
+/// It is to run. `from` counts for the start that follows.
+pub fn start(control: &Arc<Control>, who: &str, name: &Name, from: &StartFrom) -> Result<Pipeline, Problem> {
+    let change = Change::of_pipeline(who, "pipeline.start", name);
+    change_life(control, change, name, &Event::StartAsked, |pipeline, alive| {
+        must_be_applied(pipeline)?;
+        if alive && *from != StartFrom::default() {
+            return Err(Problem::new(
+                Code::PipelineNotStopped,
+                "a pipeline that runs cannot start from elsewhere",
+            )
+            .hint(format!("POST /v1/pipelines/{}/stop first", pipeline.name)));
+        }
+        Ok(Some(from.clone()))
+    })
+}
+
+/// It is not to run.
+pub fn stop(control: &Arc<Control>, who: &str, name: &Name) -> Result<Pipeline, Problem> {
+    let change = Change::of_pipeline(who, "pipeline.stop", name);
+    change_life(control, change, name, &Event::StopAsked, |_, _| Ok(None))
+}
+
+/// It is to stop, and to run again.
+pub fn restart(
+    control: &Arc<Control>,
+    who: &str,
+    name: &Name,
+    if_match: Option<&str>,
+) -> Result<Pipeline, Problem> {
+    let change = Change::of_pipeline(who, "pipeline.restart", name);
+    change_life(control, change, name, &Event::RestartAsked, |pipeline, _| {
+        check_match(Some(pipeline), if_match)?;
+        must_be_applied(pipeline)?;
+        Ok(None)
+    })
+}
+
+fn change_life(
+    control: &Arc<Control>,
+    change: Change,
+    name: &Name,
+    event: &Event,
+    check: impl FnOnce(&Pipeline, bool) -> Result<Option<StartFrom>, Problem>,
+) -> Result<Pipeline, Problem> {
+    control.change(change, |change| {
+        control.store.read(|connection| find(connection, name))?;
+        let slot = control.slots.slot(control, name)?;
+        let _held = slot.hold();
+        let pipeline = control.store.write(|transaction| {
+            let pipeline = find(transaction, name)?;
+            let from = check(&pipeline, slot.show().actual.is_alive())?;
+            pipelines::set_desired(transaction, pipeline.id, *event != Event::StopAsked)?;
+            pipelines::set_start(transaction, pipeline.id, from.as_ref())?;
+            control.note(transaction, change)?;
+            find(transaction, name)
+        })?;
+        slot.step(event);
+        Ok(pipeline)
+    })
+}
+
+fn must_be_applied(pipeline: &Pipeline) -> Result<(), Problem> {
+    match pipeline.applied {
+        Some(_) => Ok(()),
+        None => {
+            let name = &pipeline.name;
+            Err(Problem::new(Code::NotApplied, format!("{name} was never applied"))
+                .hint(format!("POST /v1/pipelines/{name}/plan, then /apply with its hash, which starts it")))
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Swaps: another version of one operator, between two checkpoints of a running pipeline. And the way back.
+
+use super::find;
+use super::plan::{Resolved, applied, resolve};
+use crate::control::{Change, Control};
+use crate::deployment::{Actual, Event};
+use crate::document::{self, ComponentName};
+use crate::host::{DryRun, RunningPipeline, SwapAsked};
+use crate::name::Name;
+use crate::problem::{Code, Problem};
+use crate::reconcile::{Slot, end_swap};
+use crate::store::pipelines::Pipeline;
+use crate::store::swaps::{self, Swap, SwapState};
+use crate::store::{Page, rejected, revisions};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Revisions among which a rollback looks for another version.
+const REVISIONS_SEARCHED_MAX: u32 = 100;
+
+/// The keys of the health rule; what is none has the host's default.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rules {
+    /// How long probation lasts at least.
+    pub probation_time: Option<Duration>,
+    /// How many records it sees at least.
+    pub probation_records: Option<u64>,
+    /// Rejected share in percentage points above the old version's.
+    pub rejection_points_max: Option<f64>,
+    /// Time per record as a multiple of the old version's.
+    pub slowdown_max: Option<f64>,
+    /// Change of the output share.
+    pub output_share_change_max: Option<f64>,
+    /// The longest pause for a migration.
+    pub pause_max: Option<Duration>,
+}
+
+/// A swap that is to begin.
+pub struct Begin<'a> {
+    /// Of which pipeline.
+    pub pipeline: &'a Pipeline,
+    /// The operator's id.
+    pub operator: &'a str,
+    /// What runs.
+    pub old: &'a Resolved,
+    /// What is to run.
+    pub new: &'a Resolved,
+    /// The draft does not say it yet.
+    pub into_draft: bool,
+    /// The health rule.
+    pub rules: Rules,
+    /// Also where these bytes were rolled back before.
+    pub force: bool,
+}
+
+/// What came of a request.
+pub enum Outcome {
+    /// It has begun.
+    Begun(Box<Swap>),
+    /// What it would do.
+    Dry(DryRun),
+}
+
+/// What a client asks for.
+pub struct Asked {
+    /// The version.
+    pub component: Wanted,
+    /// The health rule.
+    pub rules: Rules,
+    /// Try the migration on a copy only.
+    pub dry_run: bool,
+    /// Also where these bytes were rolled back before.
+    pub force: bool,
+}
+
+/// Which version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// Of the operator that runs; none is the highest.
+    Version(Option<i64>),
+    /// Of any operator.
+    Component(ComponentName),
+    /// The one of the newest revision that differs from what runs, wherever that is.
+    Previous,
+}
+
+/// Begins a swap, or tries it.
+pub fn swap(
+    control: &Arc<Control>,
+    who: &str,
+    name: &Name,
+    operator: Option<&str>,
+    asked: Asked,
+) -> Result<Outcome, Problem> {
+    let action = match asked.component {
+        Wanted::Previous => "pipeline.rollback",
+        _ => "pipeline.swap",
+    };
+    control.change(Change::of_pipeline(who, action, name), |change| {
+        control.store.read(|connection| find(connection, name))?;
+        let slot = control.slots.slot(control, name)?;
+        let _held = slot.hold();
+        let pipeline = control.store.read(|connection| find(connection, name))?;
+        let old = applied(control, name, &pipeline)?.ok_or_else(not_applied)?;
+        let (operator, component) = wanted(control, name, &pipeline, &old, operator, &asked.component)?;
+        let outline = document::read(&old.document.toml, name)?;
+        let text =
+            document::with_components(&old.document.toml, &outline, &[(operator.clone(), component)].into());
+        let new = resolve(control, name, &text)?;
+        let begun = Begin {
+            pipeline: &pipeline,
+            operator: &operator,
+            old: &old,
+            new: &new,
+            into_draft: true,
+            rules: asked.rules,
+            force: asked.force,
+        };
+        change.digest = new.digest(&operator).map(str::to_owned);
+        if asked.dry_run {
+            let found = control.host.dry_run(&begun.asked())?;
+            control.store.write(|transaction| control.note(transaction, change))?;
+            return Ok(Outcome::Dry(found));
+        }
+        let shown = slot.show();
+        let running = shown.running.ok_or_else(|| not_running(name, &shown.actual))?;
+        Ok(Outcome::Begun(Box::new(begin(control, change, &slot, running.as_ref(), &begun)?)))
+    })
+}
+
+/// Begins: the row first, so that no event of the swap comes before it.
+pub fn begin(
+    control: &Control,
+    change: &Change,
+    slot: &Slot,
+    running: &dyn RunningPipeline,
+    begin: &Begin<'_>,
+) -> Result<Swap, Problem> {
+    let row = begin.row(control, change);
+    control.store.write(|transaction| {
+        if let Some(open) = swaps::find_open(transaction, row.pipeline)? {
+            return Err(in_progress(&open));
+        }
+        let before = rejected::find(transaction, row.pipeline, &row.operator, &row.to_sha256)?;
+        if let (Some(reason), false) = (before, begin.force) {
+            return Err(rolled_back_before(vec![format!(
+                "{} in {}: {reason}",
+                row.to_version, row.operator
+            )]));
+        }
+        swaps::put(transaction, &row)?;
+        control.note(transaction, change)
+    })?;
+    slot.step(&Event::SwapBegun);
+    if let Err(refused) = running.swap(&begin.asked()) {
+        slot.step(&Event::SwapEnded);
+        control
+            .store
+            .write(|transaction| end_swap(control, transaction, row, SwapState::Failed, &refused.message))?;
+        control.wake();
+        return Err(refused.into());
+    }
+    control.wake();
+    // It may have come further meanwhile.
+    let now = control.store.read(|connection| swaps::find(connection, row.pipeline, &row.id))?;
+    Ok(now.unwrap_or(row))
+}
+
+impl Begin<'_> {
+    fn asked(&self) -> SwapAsked {
+        let rules = self.rules.clone();
+        SwapAsked {
+            operator: self.operator.to_owned(),
+            document: self.new.document.clone(),
+            probation_time: rules.probation_time,
+            probation_records: rules.probation_records,
+            rejection_points_max: rules.rejection_points_max,
+            slowdown_max: rules.slowdown_max,
+            output_share_change_max: rules.output_share_change_max,
+            pause_max: rules.pause_max,
+        }
+    }
+
+    fn row(&self, control: &Control, change: &Change) -> Swap {
+        let version =
+            |of: &Resolved| of.names.get(self.operator).map(ToString::to_string).unwrap_or_default();
+        let digest = |of: &Resolved| of.digest(self.operator).unwrap_or_default().to_owned();
+        Swap {
+            id: control.new_id(),
+            pipeline: self.pipeline.id,
+            operator: self.operator.to_owned(),
+            from_version: version(self.old),
+            to_version: version(self.new),
+            from_sha256: digest(self.old),
+            to_sha256: digest(self.new),
+            from_toml: self.old.document.toml.clone(),
+            to_toml: self.new.document.toml.clone(),
+            into_draft: self.into_draft,
+            plan_hash: change.plan_hash.clone(),
+            state: SwapState::Preparing,
+            cancel_asked: false,
+            reason: None,
+            samples: Vec::new(),
+            epoch_before: None,
+            epoch_completed: None,
+            created_at: control.now(),
+            created_by: change.who.clone(),
+            ended_at: None,
+        }
+    }
+}
+
+/// Which operator gets which version.
+fn wanted(
+    control: &Control,
+    name: &Name,
+    pipeline: &Pipeline,
+    old: &Resolved,
+    operator: Option<&str>,
+    wanted: &Wanted,
+) -> Result<(String, ComponentName), Problem> {
+    let Wanted::Previous = wanted else {
+        let operator = operator.unwrap_or_default();
+        let runs = old.names.get(operator).ok_or_else(|| {
+            Problem::new(Code::NotFound, format!("pipeline {name} has no operator {operator}"))
+        })?;
+        let component = match wanted {
+            Wanted::Version(version) => ComponentName { operator: runs.operator.clone(), version: *version },
+            Wanted::Component(component) => component.clone(),
+            Wanted::Previous => unreachable!("left above"),
+        };
+        // A version that is not there is told as such, not as a fault of the file.
+        control
+            .store
+            .read(|connection| crate::registry::find(connection, &component.operator, component.version))?;
+        return Ok((operator.to_owned(), component));
+    };
+    previous(control, name, pipeline, old)
+}
+
+/// The newest revision with another version of one operator.
+fn previous(
+    control: &Control,
+    name: &Name,
+    pipeline: &Pipeline,
+    old: &Resolved,
+) -> Result<(String, ComponentName), Problem> {
+    let page = Page { after: None, limit: REVISIONS_SEARCHED_MAX };
+    let (revisions, _) = control.store.read(|connection| revisions::page(connection, pipeline.id, &page))?;
+    for revision in revisions {
+        let outline = document::read(&revision.toml, name)?;
+        let differs: Vec<_> = outline
+            .components
+            .iter()
+            .filter(|(id, component)| old.names.get(*id).is_some_and(|now| *now != component.named))
+            .collect();
+        match differs.as_slice() {
+            [] => {}
+            [(id, component)] => return Ok(((*id).clone(), component.named.clone())),
+            several => {
+                let details = several.iter().map(|(id, component)| format!("{id}: {}", component.named));
+                return Err(Problem::new(
+                    Code::NotASwap,
+                    format!("revision {} differs in more than one operator", revision.revision),
+                )
+                .hint("swap them one after the other, or put that revision as the draft and apply it")
+                .details(details.collect()));
+            }
+        }
+    }
+    Err(Problem::new(Code::Conflict, "no earlier revision has another version of an operator"))
+}
+
+/// Cancels a swap that has not come to probation; one in probation can be given up only where the pipeline does not run.
+pub fn cancel(control: &Arc<Control>, who: &str, name: &Name, id: &str) -> Result<Swap, Problem> {
+    let mut change = Change::of_pipeline(who, "swap.cancel", name);
+    change.target = format!("{}/swap/{id}", change.target);
+    control.change(change, |change| {
+        control.store.read(|connection| find(connection, name))?;
+        let slot = control.slots.slot(control, name)?;
+        let _held = slot.hold();
+        let pipeline = control.store.read(|connection| find(connection, name))?;
+        let read = || control.store.read(|connection| find_swap(connection, pipeline.id, id));
+        let mut swap = read()?;
+        if !swap.state.is_open() {
+            return Err(Problem::new(Code::Conflict, "the swap is over"));
+        }
+        let shown = slot.show();
+        if !shown.actual.is_alive() {
+            control.store.write(|transaction| {
+                end_swap(control, transaction, swap, SwapState::Interrupted, "given up by request")?;
+                control.note(transaction, change)
+            })?;
+            return read();
+        }
+        let running = shown.running.ok_or_else(|| not_running(name, &shown.actual))?;
+        control.store.write(|transaction| {
+            // Read again in the transaction: an event may have come in between.
+            swap = find_swap(transaction, pipeline.id, id)?;
+            swap.cancel_asked = true;
+            swaps::put(transaction, &swap)?;
+            control.note(transaction, change)
+        })?;
+        running.cancel_swap()?;
+        read()
+    })
+}
+
+/// A swap that is there.
+pub fn find_swap(connection: &rusqlite::Connection, pipeline: i64, id: &str) -> Result<Swap, Problem> {
+    swaps::find(connection, pipeline, id)?
+        .ok_or_else(|| Problem::new(Code::SwapNotFound, format!("there is no swap {id}")))
+}
+
+/// Another one is under way.
+pub fn in_progress(swap: &Swap) -> Problem {
+    let problem =
+        Problem::new(Code::SwapInProgress, format!("swap {} of {} is under way", swap.id, swap.operator));
+    match swap.state {
+        SwapState::Probation => problem.hint(
+            "wait for its end; where the pipeline does not run, start it, which decides, or DELETE the swap",
+        ),
+        _ => problem.hint("wait for its end, or DELETE it"),
+    }
+}
+
+/// These bytes have failed here.
+pub fn rolled_back_before(details: Vec<String>) -> Problem {
+    Problem::new(Code::PreviouslyRolledBack, "this component has failed probation in this pipeline")
+        .hint("upload one that is mended, or send force = true to try it again")
+        .details(details)
+}
+
+fn not_applied() -> Problem {
+    Problem::new(Code::NotApplied, "the pipeline was never applied")
+}
+
+fn not_running(name: &Name, actual: &Actual) -> Problem {
+    let problem = Problem::new(Code::PipelineNotRunning, format!("{name} does not run"));
+    match actual {
+        Actual::Starting | Actual::Stopping => problem.hint("wait for its status"),
+        _ => problem.hint("change the draft and apply it: the next start takes the new version"),
+    }
+}

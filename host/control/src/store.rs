@@ -1,0 +1,141 @@
+//! What the host remembers: one SQLite file, one connection, full synchronisation. A change that was answered is on disk.
+//!
+//! Each table is a file of this folder: the row, and the few statements on it. Calls block, and are made on threads that
+//! may.
+
+pub mod audit;
+pub mod events;
+pub mod operators;
+pub mod pipelines;
+pub mod rejected;
+pub mod revisions;
+pub mod swaps;
+pub mod tokens;
+
+use crate::problem::Problem;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Numbered from 1; the file's `user_version` is the last one that it has had.
+const MIGRATIONS: &[&str] = &[include_str!("store/migrations/0001_begin.sql")];
+
+/// How long another process (a copy under way) may hold the file.
+const BUSY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// The store.
+pub struct Store {
+    connection: Mutex<Connection>,
+}
+
+/// Which part of a list is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The `next` of the page before.
+    pub after: Option<String>,
+    /// Rows at most.
+    pub limit: u32,
+}
+
+impl Page {
+    /// `after` where the list goes by number.
+    pub fn after_number(&self) -> Result<Option<i64>, Problem> {
+        let parsed = self.after.as_deref().map(str::parse::<i64>).transpose();
+        parsed.map_err(|_| {
+            Problem::new(crate::problem::Code::InvalidParameter, "after: expected the `next` of another page")
+        })
+    }
+}
+
+impl Store {
+    /// Opens the file, makes it where it is missing, and brings it up to date.
+    pub fn open(path: &Path) -> Result<Store, Problem> {
+        let mut connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY_TIME_MAX)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        migrate(&mut connection)?;
+        Ok(Store { connection: Mutex::new(connection) })
+    }
+
+    /// Reads.
+    pub fn read<T>(&self, body: impl FnOnce(&Connection) -> Result<T, Problem>) -> Result<T, Problem> {
+        body(&self.lock())
+    }
+
+    /// Writes all of it, or nothing where the body refuses.
+    pub fn write<T>(&self, body: impl FnOnce(&Transaction<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let result = body(&transaction)?;
+        transaction.commit()?;
+        Ok(result)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        // A transaction of a thread that panicked was rolled back when it was dropped.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), Problem> {
+    let done: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if done > MIGRATIONS.len() {
+        return Err(Problem::internal(format!(
+            "control.sqlite was written by a newer weir (schema {done}, this one knows {})",
+            MIGRATIONS.len()
+        )));
+    }
+    for (index, statements) in MIGRATIONS.iter().enumerate().skip(done) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(statements)?;
+        transaction.pragma_update(None, "user_version", index + 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Rows up to the limit, and where the next page begins.
+fn paged<T>(mut rows: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+    let limit = limit as usize;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = if more { rows.last().map(cursor) } else { None };
+    (rows, next)
+}
+
+/// Rows to read for a page: one more than asked for says whether there is another page.
+fn rows_to_read(page: &Page) -> i64 {
+    i64::from(page.limit) + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_opened_again_and_refuses_the_file_of_a_newer_weir() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sqlite");
+        drop(Store::open(&path).unwrap());
+        drop(Store::open(&path).unwrap());
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(Store::open(&path).is_err());
+    }
+
+    #[test]
+    fn a_refused_change_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("control.sqlite")).unwrap();
+        let refused: Result<(), Problem> = store.write(|transaction| {
+            transaction.execute("INSERT INTO operators VALUES ('a', 1)", [])?;
+            Err(Problem::internal("no"))
+        });
+        assert!(refused.is_err());
+        let count: i64 =
+            store.read(|c| Ok(c.query_row("SELECT count(*) FROM operators", [], |r| r.get(0))?)).unwrap();
+        assert_eq!(count, 0);
+    }
+}

@@ -1,0 +1,47 @@
+//! Events, as pages and as a stream.
+
+use crate::harness::Server;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use weir_control::host::PipelineEvent;
+
+/// The data of the next event of a stream.
+fn next(lines: &mut impl Iterator<Item = std::io::Result<String>>) -> Value {
+    let data = lines.find_map(|line| line.unwrap().strip_prefix("data: ").map(str::to_owned));
+    serde_json::from_str(&data.unwrap()).unwrap()
+}
+
+#[test]
+fn events_come_in_pages() {
+    let server = Server::with_orders();
+    let page = server.get("/v1/pipelines/orders/events?limit=1").is(200).json();
+    assert_eq!((&page["items"][0]["kind"], &page["items"][0]["seq"]), (&json!("applied"), &json!(1)));
+    let rest = server
+        .get(&format!("/v1/pipelines/orders/events?after={}", page["next"].as_str().unwrap()))
+        .is(200)
+        .json();
+    assert_eq!((&rest["items"][0]["kind"], &rest["next"]), (&json!("running"), &json!(null)));
+}
+
+#[test]
+fn a_stream_goes_on_as_it_happens_after_the_last_event_that_the_client_has() {
+    let server = Server::with_orders();
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let request = format!(
+        "GET /v1/pipelines/orders/events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\naccept: text/event-stream\r\nlast-event-id: 1\r\n\r\n",
+        server.token
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut lines = BufReader::new(stream).lines();
+    assert_eq!(next(&mut lines)["kind"], "running");
+    server.host.tell("orders", PipelineEvent::Restarting { cause: "kafka".to_owned(), wait_ms: 5 });
+    let event = next(&mut lines);
+    assert_eq!(
+        (&event["kind"], &event["seq"], &event["body"]["cause"]),
+        (&json!("restarting"), &json!(3), &json!("kafka"))
+    );
+    // A service that ends lets go of those who listen.
+    drop(server);
+    assert!(lines.all(|line| line.is_ok_and(|line| !line.starts_with("data: {\"seq\":3"))));
+}

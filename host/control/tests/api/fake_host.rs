@@ -1,0 +1,224 @@
+//! A host that runs nothing: tests say what happens to its pipelines.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use weir_control::host::*;
+
+/// What has been asked of it.
+#[derive(Default)]
+pub struct FakeHost {
+    lives: Mutex<BTreeMap<String, Arc<Life>>>,
+    pub starts: Mutex<Vec<StartPipeline>>,
+    pub discarded: Mutex<Vec<String>>,
+    /// The next starts are refused with this.
+    pub refuse_start: Mutex<Option<String>>,
+    /// The decision names the candidate's digests.
+    pub candidate_is_decided: Mutex<bool>,
+    /// Lives begin only when a test says so.
+    pub silent: Mutex<bool>,
+}
+
+/// A pipeline that pretends to run.
+pub struct Life {
+    name: String,
+    listener: Arc<dyn Listener>,
+    asked: Mutex<Asked>,
+}
+
+#[derive(Default)]
+struct Asked {
+    swaps: Vec<SwapAsked>,
+    limits: usize,
+}
+
+impl FakeHost {
+    pub fn life(&self, pipeline: &str) -> Arc<Life> {
+        self.lives.lock().unwrap().get(pipeline).expect("it was started").clone()
+    }
+
+    pub fn tell(&self, pipeline: &str, event: PipelineEvent) {
+        self.life(pipeline).listener.happened(pipeline, event);
+    }
+
+    pub fn tell_swap(&self, pipeline: &str, event: SwapEvent) {
+        self.tell(pipeline, PipelineEvent::Swap(event));
+    }
+}
+
+impl Life {
+    pub fn swaps(&self) -> Vec<SwapAsked> {
+        self.asked.lock().unwrap().swaps.clone()
+    }
+
+    pub fn limits_set(&self) -> usize {
+        self.asked.lock().unwrap().limits
+    }
+}
+
+pub fn running(candidate: bool) -> PipelineEvent {
+    PipelineEvent::Running { incarnation: "i1".to_owned(), epoch: 7, operators: BTreeMap::new(), candidate }
+}
+
+fn refused(reason: Reason, message: &str) -> Refused {
+    Refused { reason, message: message.to_owned(), hint: None, problems: Vec::new() }
+}
+
+struct Handle(Arc<Life>);
+
+impl RunningPipeline for Handle {
+    fn stop(&self) {
+        self.0.listener.happened(&self.0.name, PipelineEvent::Ended(Ending::Stopped));
+    }
+
+    fn status(&self) -> RunningStatus {
+        RunningStatus { records_in: 5, ..RunningStatus::default() }
+    }
+
+    fn swap(&self, asked: &SwapAsked) -> Result<(), Refused> {
+        if asked.probation_time.is_some_and(|time| time > Duration::from_secs(30)) {
+            return Err(refused(Reason::NotASwap, "longer than half of the transaction timeout"));
+        }
+        self.0.asked.lock().unwrap().swaps.push(asked.clone());
+        Ok(())
+    }
+
+    fn cancel_swap(&self) -> Result<(), Refused> {
+        let event = SwapEvent::Abandoned { reason: "cancelled".to_owned() };
+        self.0.listener.happened(&self.0.name, PipelineEvent::Swap(event));
+        Ok(())
+    }
+
+    fn set_limits(&self, _: &PipelineDocument) -> Result<(), Refused> {
+        self.0.asked.lock().unwrap().limits += 1;
+        Ok(())
+    }
+}
+
+/// The lines that say something else than which version and which limits.
+fn rest(document: &PipelineDocument, without_limits: bool) -> Vec<String> {
+    let ours = |line: &&str| {
+        !(line.starts_with("component")
+            || line.starts_with('#')
+            || without_limits && line.starts_with("limits"))
+    };
+    document.toml.lines().filter(ours).map(str::to_owned).collect()
+}
+
+impl Host for FakeHost {
+    fn inspect(&self, component: &Path) -> Result<Inspected, Refused> {
+        let bytes = std::fs::read(component).unwrap();
+        match bytes.as_slice() {
+            bytes if bytes.starts_with(b"bad") => Err(refused(Reason::InvalidComponent, "no component")),
+            bytes if bytes.starts_with(b"huge") => Err(refused(Reason::LimitExceeded, "too slow")),
+            bytes if bytes.starts_with(b"panic") => panic!("the inspection panics"),
+            _ => Ok(Inspected {
+                sha256: String::new(),
+                size: 0,
+                world: "processor@0.1.0".to_owned(),
+                imports: vec!["weir:operator/state".to_owned()],
+                describe: serde_json::json!({ "states": [] }),
+            }),
+        }
+    }
+
+    fn test(&self, component: &Path, asked: &OperatorTest) -> Result<OperatorTested, Refused> {
+        assert!(component.is_file());
+        Ok(OperatorTested {
+            output: asked.input.clone(),
+            rejections: Vec::new(),
+            logs: Vec::new(),
+            cpu_us: 1,
+            memory_bytes: 1,
+        })
+    }
+
+    fn check(&self, document: &PipelineDocument) -> Result<(), Refused> {
+        assert!(document.components.values().all(|file| file.path.is_file()));
+        match document.toml.contains("wrong") {
+            true => Err(Refused {
+                problems: vec!["wrong: no such key".to_owned(), "source: expected".to_owned()],
+                ..refused(Reason::InvalidPipeline, "2 problems")
+            }),
+            false => Ok(()),
+        }
+    }
+
+    fn compare(&self, old: Option<&PipelineDocument>, new: &PipelineDocument) -> Result<Comparison, Refused> {
+        let digests =
+            |of: &PipelineDocument| of.components.values().map(|f| f.sha256.clone()).collect::<Vec<_>>();
+        let way = match old {
+            None => Way::Start,
+            Some(old) if digests(old) == digests(new) && rest(old, false) == rest(new, false) => Way::Nothing,
+            Some(old) if rest(old, false) == rest(new, false) => Way::Swap,
+            Some(old) if digests(old) == digests(new) && rest(old, true) == rest(new, true) => Way::Limits,
+            Some(_) => Way::Restart,
+        };
+        let refusals = match new.toml.contains("max_parallelism") {
+            true => vec!["max_parallelism is fixed".to_owned()],
+            false => Vec::new(),
+        };
+        Ok(Comparison { way, changes: Vec::new(), states: Vec::new(), warnings: Vec::new(), refusals })
+    }
+
+    fn start(
+        &self,
+        start: StartPipeline,
+        listener: Arc<dyn Listener>,
+    ) -> Result<Box<dyn RunningPipeline>, Refused> {
+        if let Some(message) = self.refuse_start.lock().unwrap().clone() {
+            return Err(refused(Reason::Unavailable, &message));
+        }
+        let name = start.document.name.clone();
+        let candidate = start.candidate.is_some() && *self.candidate_is_decided.lock().unwrap();
+        self.starts.lock().unwrap().push(start);
+        let life = Arc::new(Life { name: name.clone(), listener: listener.clone(), asked: Mutex::default() });
+        self.lives.lock().unwrap().insert(name.clone(), life.clone());
+        if !*self.silent.lock().unwrap() {
+            listener.happened(&name, running(candidate));
+        }
+        Ok(Box::new(Handle(life)))
+    }
+
+    fn dry_run(&self, _: &SwapAsked) -> Result<DryRun, Refused> {
+        Ok(DryRun { states: Vec::new(), migrated_entries: 3, samples: Vec::new(), pause_ms: 12 })
+    }
+
+    fn checkpoints(&self, _: &str) -> Result<Vec<CheckpointInfo>, Refused> {
+        Ok(Vec::new())
+    }
+
+    fn savepoints(&self, _: &str) -> Result<Vec<SavepointInfo>, Refused> {
+        Ok(Vec::new())
+    }
+
+    fn create_savepoint(&self, _: &str, name: Option<&str>) -> Result<SavepointInfo, Refused> {
+        Ok(SavepointInfo {
+            name: name.unwrap_or("made-up").to_owned(),
+            checkpoint: "7-i1".to_owned(),
+            created: "2026-01-31T12:00:00Z".to_owned(),
+            bytes: 1,
+        })
+    }
+
+    fn delete_savepoint(&self, _: &str, name: &str) -> Result<(), Refused> {
+        match name {
+            "gone" => Err(refused(Reason::NotFound, "there is no savepoint gone")),
+            _ => Ok(()),
+        }
+    }
+
+    fn export_savepoint(&self, _: &str, _: &str, to: &Path) -> Result<(), Refused> {
+        std::fs::write(to, b"a tar file").map_err(|error| refused(Reason::Unavailable, &error.to_string()))
+    }
+
+    fn discard(&self, pipeline: &str) -> Result<(), Refused> {
+        self.discarded.lock().unwrap().push(pipeline.to_owned());
+        Ok(())
+    }
+
+    fn empty_trash(&self, _: Duration) -> Result<(), Refused> {
+        Ok(())
+    }
+}

@@ -1,0 +1,15 @@
+//! The service over real HTTP and real SQLite, with a host that only pretends.
+
+#![expect(clippy::unwrap_used, reason = "the functions that drive the service are tests too")]
+
+mod document;
+mod events;
+mod fake_host;
+mod harness;
+mod limits;
+mod pipelines;
+mod registry;
+mod roles;
+mod security;
+mod swaps;
+mod tls;

@@ -1,0 +1,195 @@
+//! Drafts, plans, life.
+
+use crate::fake_host::running;
+use crate::harness::{Server, orders};
+use serde_json::{Value, json};
+use weir_control::host::{Ending, PipelineEvent};
+
+#[test]
+fn a_pipeline_is_put_planned_applied_stopped_and_deleted() {
+    let server = Server::with_orders();
+    let started = server.host.starts.lock().unwrap()[0].clone();
+    assert_eq!(started.document.toml, orders("count@1"));
+    assert!(started.document.components["count@1"].path.is_file());
+    server.delete("/v1/pipelines/orders").refused(409, "pipeline_not_stopped");
+    let begun = server.post("/v1/pipelines/orders/stop", json!({})).is(202);
+    assert_eq!(begun.headers["location"], "/v1/pipelines/orders/status");
+    server.wait_for_status("orders", "stopped");
+    server.post("/v1/pipelines/orders/start", json!({})).is(202);
+    server.wait_for_status("orders", "running");
+    server.post("/v1/pipelines/orders/restart", json!({})).is(202);
+    server.wait("the third start", || (server.host.starts.lock().unwrap().len() == 3).then_some(()));
+    server.wait_for_status("orders", "running");
+    server.post("/v1/pipelines/orders/stop", json!({})).is(202);
+    server.wait_for_status("orders", "stopped");
+    server.delete("/v1/pipelines/orders").is(204);
+    assert_eq!(*server.host.discarded.lock().unwrap(), ["orders"]);
+    server.get("/v1/pipelines/orders").refused(404, "pipeline_not_found");
+    // The name can be used again, and what was applied is not.
+    server.put("orders", &orders("count@2")).is(201);
+    server.post("/v1/pipelines/orders/start", json!({})).refused(409, "not_applied");
+}
+
+#[test]
+fn a_document_must_be_readable_and_name_its_path() {
+    let server = Server::start();
+    for bad in
+        ["name = ", "name = \"other\"", "", "name = \"orders\"\n[operator.a]\ncomponent = \"/etc/passwd\""]
+    {
+        server.put("orders", bad).refused(422, "invalid_pipeline");
+    }
+    server.get("/v1/pipelines/orders").refused(404, "pipeline_not_found");
+    server.put("orders", &orders("count@1")).is(201);
+    server.post("/v1/pipelines/orders/plan", json!({})).refused(422, "invalid_pipeline");
+    server.push("count", b"one").is(201);
+    server.put("orders", &format!("wrong = 1\n{}", orders("count@1"))).is(200);
+    let problem = server.post("/v1/pipelines/orders/plan", json!({})).refused(422, "invalid_pipeline");
+    assert_eq!(problem["details"].as_array().unwrap().len(), 2);
+    server.put("orders", &format!("max_parallelism = 1\n{}", orders("count@1"))).is(200);
+    server.apply("orders").refused(409, "plan_refused");
+}
+
+#[test]
+fn json_is_the_same_document() {
+    let server = Server::start();
+    server.push("count", b"one").is(201);
+    let body = json!({ "name": "orders", "source": { "in": { "kind": "generator" } }, "operator": { "total": { "component": "count@latest" } } });
+    let path = "/v1/pipelines/orders";
+    let put = server.as_token(&server.token, "PUT", path, body.to_string().as_bytes()).is(201);
+    assert!(put.json()["draft"].as_str().unwrap().contains("component = \"count@latest\""));
+    let plan = server.post("/v1/pipelines/orders/plan", json!({})).is(200).json();
+    assert_eq!(plan["components"]["total"], "count@1");
+    assert_eq!(plan["way"], "start");
+}
+
+#[test]
+fn a_plan_that_is_not_what_would_be_done_now_is_stale() {
+    let server = Server::start();
+    server.push("count", b"one").is(201);
+    server.put("orders", &orders("count@latest")).is(201);
+    let plan = server.post("/v1/pipelines/orders/plan", json!({})).is(200).json();
+    server.push("count", b"two").is(201);
+    let apply = |plan: &Value| server.post("/v1/pipelines/orders/apply", json!({ "hash": plan["hash"] }));
+    apply(&plan).refused(409, "stale_plan");
+    let plan = server.post("/v1/pipelines/orders/plan", json!({})).is(200).json();
+    apply(&plan).is(202);
+    server.wait_for_status("orders", "running");
+    // It is not the same change any more.
+    apply(&plan).refused(409, "stale_plan");
+    let applied = server.apply("orders").is(200).json();
+    assert_eq!((&applied["way"], &applied["revision"]), (&json!("nothing"), &json!(1)));
+}
+
+#[test]
+fn if_match_guards_changes() {
+    let server = Server::start();
+    server.push("count", b"one").is(201);
+    server.put_if("orders", &orders("count@1"), Some("*")).refused(412, "precondition_failed");
+    let made = server.put("orders", &orders("count@1")).is(201);
+    let first = made.headers["etag"].to_str().unwrap().to_owned();
+    assert_eq!(server.get("/v1/pipelines/orders").headers["etag"].to_str().unwrap(), first);
+    // The same again is no change.
+    let same = server.put_if("orders", &orders("count@1"), Some(&first)).is(200);
+    assert_eq!(same.headers["etag"].to_str().unwrap(), first);
+    server.put_if("orders", &orders("count@latest"), Some(&first)).is(200);
+    server.put_if("orders", &orders("count@1"), Some(&first)).refused(412, "precondition_failed");
+    let bearer = format!("Bearer {}", server.token);
+    let headers = [("authorization", bearer.as_str()), ("if-match", first.as_str())];
+    server.send("DELETE", "/v1/pipelines/orders", &headers, b"").refused(412, "precondition_failed");
+    let plan = server.post("/v1/pipelines/orders/plan", json!({})).is(200).json();
+    let headers = [headers[0], headers[1], ("content-type", "application/json")];
+    let body = json!({ "hash": plan["hash"] }).to_string();
+    server
+        .send("POST", "/v1/pipelines/orders/apply", &headers, body.as_bytes())
+        .refused(412, "precondition_failed");
+}
+
+#[test]
+fn other_limits_are_set_on_the_running_pipeline_and_other_keys_restart_it() {
+    let server = Server::with_orders();
+    let limits = orders("count@1").replace("[sink.out]", "limits = { memory = \"1MiB\" }\n[sink.out]");
+    server.put("orders", &limits).is(200);
+    let applied = server.apply("orders").is(200).json();
+    assert_eq!((&applied["way"], &applied["revision"]), (&json!("limits"), &json!(2)));
+    assert_eq!(server.host.life("orders").limits_set(), 1);
+    server.put("orders", &format!("parallelism = 2\n{limits}")).is(200);
+    assert_eq!(server.apply("orders").is(202).json()["way"], "restart");
+    server.wait("the second start", || (server.host.starts.lock().unwrap().len() == 2).then_some(()));
+    let revisions = server.get("/v1/pipelines/orders/revisions").is(200).json();
+    assert_eq!(revisions["items"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn what_has_failed_stays_so_until_somebody_asks() {
+    let server = Server::with_orders();
+    server.host.tell("orders", PipelineEvent::Restarting { cause: "kafka".to_owned(), wait_ms: 5 });
+    let status = server.get("/v1/pipelines/orders/status").json();
+    assert_eq!((&status["actual"], &status["cause"]), (&json!("restarting"), &json!("kafka")));
+    server.host.tell("orders", running(false));
+    server.host.tell("orders", PipelineEvent::Ended(Ending::Failed("disk".to_owned())));
+    let status = server.get("/v1/pipelines/orders/status").json();
+    assert_eq!((&status["actual"], &status["cause"]), (&json!("failed"), &json!("disk")));
+    assert_eq!((&status["desired"], &status["restarts"][0]["cause"]), (&json!("running"), &json!("kafka")));
+    *server.host.refuse_start.lock().unwrap() = Some("no broker".to_owned());
+    server.post("/v1/pipelines/orders/start", json!({})).is(202);
+    server.wait("the refusal", || {
+        (server.get("/v1/pipelines/orders/status").json()["cause"] == "no broker").then_some(())
+    });
+    *server.host.refuse_start.lock().unwrap() = None;
+    server.apply("orders").is(202);
+    server.wait_for_status("orders", "running");
+}
+
+#[test]
+fn a_service_that_opens_again_starts_what_is_to_run() {
+    let server = Server::with_orders();
+    let text = orders("count@2").replace("orders", "idle");
+    server.put("idle", &text).is(201);
+    server.apply("idle").is(202);
+    server.wait_for_status("idle", "running");
+    server.post("/v1/pipelines/idle/stop", json!({})).is(202);
+    server.wait_for_status("idle", "stopped");
+    let server = server.reopened();
+    server.wait_for_status("orders", "running");
+    assert_eq!(server.get("/v1/pipelines/idle/status").json()["actual"], "stopped");
+    assert_eq!(server.host.starts.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_start_from_a_savepoint_counts_once() {
+    let server = Server::with_orders();
+    let asked = json!({ "from_savepoint": "before", "replay_output": true });
+    server.post("/v1/pipelines/orders/start", asked.clone()).refused(409, "pipeline_not_stopped");
+    server
+        .post("/v1/pipelines/orders/start", json!({ "from_savepoint": "../x" }))
+        .refused(400, "invalid_json");
+    server.post("/v1/pipelines/orders/stop", json!({})).is(202);
+    server.wait_for_status("orders", "stopped");
+    *server.host.silent.lock().unwrap() = true;
+    server.post("/v1/pipelines/orders/start", asked).is(202);
+    server.wait("a start", || (server.host.starts.lock().unwrap().len() == 2).then_some(()));
+    // The host goes down before the start was decided: it is tried again.
+    let server = server.reopened();
+    server.wait_for_status("orders", "running");
+    assert_eq!(server.host.starts.lock().unwrap()[0].from_savepoint.as_deref(), Some("before"));
+    server.post("/v1/pipelines/orders/restart", json!({})).is(202);
+    server.wait("a start", || (server.host.starts.lock().unwrap().len() == 2).then_some(()));
+    assert_eq!(server.host.starts.lock().unwrap()[1].from_savepoint, None);
+}
+
+#[test]
+fn savepoints_are_made_exported_and_deleted() {
+    let server = Server::with_orders();
+    let made = server.post("/v1/pipelines/orders/savepoints", json!({ "name": "a.b" })).is(201).json();
+    assert_eq!(made["name"], "a.b");
+    assert_eq!(
+        server.as_token(&server.token, "POST", "/v1/pipelines/orders/savepoints", b"").is(201).json()["name"],
+        "made-up"
+    );
+    let tar = server.get("/v1/pipelines/orders/savepoints/a.b/export").is(200);
+    assert_eq!(tar.bytes, b"a tar file");
+    assert_eq!(std::fs::read_dir(server.path("incoming")).unwrap().count(), 0);
+    server.delete("/v1/pipelines/orders/savepoints/a.b").is(204);
+    server.delete("/v1/pipelines/orders/savepoints/gone").refused(404, "not_found");
+    server.get("/v1/pipelines/none/savepoints").refused(404, "pipeline_not_found");
+}
