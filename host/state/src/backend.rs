@@ -33,6 +33,23 @@ impl StateMemory {
     }
 }
 
+/// Memory that the state of several pipelines shares.
+#[derive(Clone)]
+pub struct SharedStateMemory {
+    tuning: Tuning,
+    budget: MemoryBudget,
+}
+
+impl SharedStateMemory {
+    /// So much for all of them.
+    pub fn new(memory: StateMemory) -> SharedStateMemory {
+        SharedStateMemory {
+            tuning: Tuning::new(memory.blocks_bytes_max),
+            budget: MemoryBudget::new(memory.cache_bytes_max),
+        }
+    }
+}
+
 /// State in RocksDB.
 pub struct RocksBackend {
     tuning: Tuning,
@@ -45,6 +62,14 @@ impl RocksBackend {
         RocksBackend {
             tuning: Tuning::new(memory.blocks_bytes_max),
             budget: MemoryBudget::new(memory.cache_bytes_max),
+        }
+    }
+
+    /// A backend for one pipeline of several; its caches take `cache_bytes_max` of the shared memory at the most.
+    pub fn within(shared: &SharedStateMemory, cache_bytes_max: usize) -> RocksBackend {
+        RocksBackend {
+            tuning: shared.tuning.of_another_pipeline(),
+            budget: shared.budget.part(cache_bytes_max),
         }
     }
 }

@@ -43,6 +43,11 @@ impl Tuning {
         Tuning { block_cache, write_buffers, decided_ms: Arc::new(AtomicI64::new(i64::MIN)) }
     }
 
+    /// The same memory, for checkpoints of another pipeline.
+    pub(crate) fn of_another_pipeline(&self) -> Tuning {
+        Tuning { decided_ms: Arc::new(AtomicI64::new(i64::MIN)), ..self.clone() }
+    }
+
     /// Options of a database.
     pub(crate) fn database_options(&self) -> Options {
         let mut options = Options::default();

@@ -16,7 +16,7 @@ use weir_protocol::epoch::Incarnation;
 use weir_protocol::plan::{ClusterSpec, Guarantee, Plan, SinkKind, SinkSpec, SourceKind, SourceSpec};
 use weir_protocol::verdict::DecisionPlace;
 use weir_runtime::connect::{Connected, Connectors};
-use weir_state::backend::{RocksBackend, StateMemory};
+use weir_state::backend::{RocksBackend, SharedStateMemory, StateMemory};
 
 /// Makes the connectors of one plan.
 pub struct PlanConnectors {
@@ -25,6 +25,8 @@ pub struct PlanConnectors {
     directory: PathBuf,
     /// Bytes for all keyed state.
     state_memory: usize,
+    /// Memory that several pipelines of this process share.
+    shared_memory: Option<SharedStateMemory>,
 }
 
 /// The clusters of a plan, connected.
@@ -49,7 +51,20 @@ impl PlanConnectors {
     /// Connects nothing yet.
     pub fn new(plan: Arc<Plan>, directory: PathBuf) -> PlanConnectors {
         let state_memory = plan.spec.state_memory_max.unwrap_or_else(memory::default_for_state);
-        PlanConnectors { plan, directory, state_memory }
+        PlanConnectors { plan, directory, state_memory, shared_memory: None }
+    }
+
+    /// One of several pipelines: their state shares this memory.
+    pub fn sharing(plan: Arc<Plan>, directory: PathBuf, memory: SharedStateMemory) -> PlanConnectors {
+        PlanConnectors { shared_memory: Some(memory), ..PlanConnectors::new(plan, directory) }
+    }
+
+    fn states(&self) -> RocksBackend {
+        let memory = StateMemory::of(self.state_memory);
+        match &self.shared_memory {
+            Some(shared) => RocksBackend::within(shared, memory.cache_bytes_max),
+            None => RocksBackend::new(memory),
+        }
     }
 
     /// What can be known about the clusters before a start; nothing for a cluster that does not answer yet, which is
@@ -249,7 +264,7 @@ impl Connectors for PlanConnectors {
                 Decider::Kafka(..) => DecisionPlace::ConsumerGroup,
                 Decider::Local => DecisionPlace::LocalFile,
             },
-            states: Arc::new(RocksBackend::new(StateMemory::of(self.state_memory))),
+            states: Arc::new(self.states()),
         })
     }
 

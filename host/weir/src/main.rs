@@ -6,6 +6,7 @@
 //! - [`component_store`], [`savepoint_schedule`]: what a run keeps for savepoints, and when it takes them
 //! - [`components`]: the operators of a plan, compiled and checked
 //! - [`connectors`]: the one list of adapters
+//! - [`serve`]: what the control plane asks of this host
 //! - [`state_lines`]: entries of keyed state as people read them
 //! - [`logging`], [`status`], [`signals`]: what a person sees and says while a pipeline runs
 //! - `kill_points`: with the feature of that name, where a test ends the process
@@ -24,6 +25,7 @@ mod pipeline_file;
 mod pipeline_place;
 mod prepared_pipeline;
 mod savepoint_schedule;
+mod serve;
 mod signals;
 mod state_lines;
 mod status;

@@ -32,11 +32,17 @@ pub enum Missing {
 /// Reads a file as far as that goes without its components.
 pub fn read_file(path: &Path, overrides: &[String]) -> Result<PipelineFile, Failure> {
     let file = PipelineFile::read(path, overrides)?;
-    let mut problems = property_problems(&file);
+    let problems = problems_without_components(&file);
+    if problems.is_empty() { Ok(file) } else { Err(file.locate(&problems).into()) }
+}
+
+/// What can be found before any component is loaded.
+pub fn problems_without_components(file: &PipelineFile) -> Vec<Problem> {
+    let mut problems = property_problems(file);
     if let Err(found) = Plan::check(file.spec.clone(), &vec![None; file.spec.operators.len()]) {
         problems.extend(found);
     }
-    if problems.is_empty() { Ok(file) } else { Err(file.locate(&problems).into()) }
+    problems
 }
 
 /// Loads the components and checks the graph with their ports.

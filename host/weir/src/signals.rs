@@ -13,14 +13,7 @@ use weir_runtime::meters::Meters;
 
 /// Installs the handlers; the answer yields one message when a stop is asked for.
 pub fn watch(stop_timeout: Duration, meters: Arc<Meters>) -> std::io::Result<Receiver<()>> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    let (arrived, arrivals) = unbounded::<i32>();
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        // Ends with the process.
-        for signal in signals.forever() {
-            let _ = arrived.send(signal);
-        }
-    })?;
+    let arrivals = arrivals()?;
     let (stop, stops) = bounded(1);
     std::thread::Builder::new().name("stop".to_owned()).spawn(move || {
         let Ok(signal) = arrivals.recv() else { return };
@@ -42,6 +35,36 @@ pub fn watch(stop_timeout: Duration, meters: Arc<Meters>) -> std::io::Result<Rec
         std::process::exit(i32::from(Exit::Done.code()));
     })?;
     Ok(stops)
+}
+
+/// The same for a server: each of its pipelines has a time of its own to stop in.
+pub fn watch_server() -> std::io::Result<std::sync::mpsc::Receiver<()>> {
+    let arrivals = arrivals()?;
+    let (stop, stops) = std::sync::mpsc::channel();
+    std::thread::Builder::new().name("stop".to_owned()).spawn(move || {
+        let Ok(signal) = arrivals.recv() else { return };
+        tracing::info!(
+            "{}: stopping all pipelines, each after a last checkpoint; a second signal stops at once",
+            name_of(signal)
+        );
+        let _ = stop.send(());
+        let Ok(signal) = arrivals.recv() else { return };
+        tracing::warn!("a second {}: stopped without last checkpoints", name_of(signal));
+        std::process::exit(i32::from(Exit::Done.code()));
+    })?;
+    Ok(stops)
+}
+
+fn arrivals() -> std::io::Result<Receiver<i32>> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let (arrived, arrivals) = unbounded::<i32>();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        // Ends with the process.
+        for signal in signals.forever() {
+            let _ = arrived.send(signal);
+        }
+    })?;
+    Ok(arrivals)
 }
 
 fn name_of(signal: i32) -> &'static str {

@@ -2,7 +2,7 @@
 //!
 //! The features `describe_endless` and `describe_traps` make guests that misbehave before they have a configuration,
 //! the feature `keyed` one that misuses state and timers: see `keyed.rs`. The feature `migrating` makes one that behaves:
-//! the next version of `count_by_key`.
+//! the next version of `count_by_key`. The features `swap_…` make versions of it that take its place while it runs.
 
 pub mod behaviour;
 #[cfg(feature = "keyed")]
@@ -11,6 +11,14 @@ pub mod keyed;
 pub mod migrating;
 #[cfg(any(feature = "describe_endless", feature = "describe_traps"))]
 mod processor;
+#[cfg(any(
+    feature = "swap_good",
+    feature = "swap_traps",
+    feature = "swap_rejects",
+    feature = "swap_slow",
+    feature = "swap_breaks_state"
+))]
+pub mod swapped;
 
 #[cfg(any(feature = "describe_endless", feature = "describe_traps"))]
 pub use processor::ThisOperator;
@@ -19,7 +27,12 @@ pub use processor::ThisOperator;
     feature = "describe_endless",
     feature = "describe_traps",
     feature = "keyed",
-    feature = "migrating"
+    feature = "migrating",
+    feature = "swap_good",
+    feature = "swap_traps",
+    feature = "swap_rejects",
+    feature = "swap_slow",
+    feature = "swap_breaks_state"
 )))]
 weir_sdk::map_batches! {
     open: behaviour::Behaviour::from_config,
@@ -32,7 +45,12 @@ weir_sdk::map_batches! {
         feature = "describe_endless",
         feature = "describe_traps",
         feature = "keyed",
-        feature = "migrating"
+        feature = "migrating",
+        feature = "swap_good",
+        feature = "swap_traps",
+        feature = "swap_rejects",
+        feature = "swap_slow",
+        feature = "swap_breaks_state"
     ))
 ))]
 mod tests {

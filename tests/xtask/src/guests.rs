@@ -25,6 +25,11 @@ pub const ALL: &[&str] = &[
     "hostile_describe_traps",
     "hostile_keyed",
     "count_by_key_2",
+    "swap_good",
+    "swap_traps",
+    "swap_rejects",
+    "swap_slow",
+    "swap_breaks_state",
 ];
 /// Guests that are another package with a feature: guest, package, feature.
 const VARIANTS: &[(&str, &str, &str)] = &[
@@ -32,6 +37,11 @@ const VARIANTS: &[(&str, &str, &str)] = &[
     ("hostile_describe_traps", "hostile-guests", "describe_traps"),
     ("hostile_keyed", "hostile-guests", "keyed"),
     ("count_by_key_2", "hostile-guests", "migrating"),
+    ("swap_good", "hostile-guests", "swap_good"),
+    ("swap_traps", "hostile-guests", "swap_traps"),
+    ("swap_rejects", "hostile-guests", "swap_rejects"),
+    ("swap_slow", "hostile-guests", "swap_slow"),
+    ("swap_breaks_state", "hostile-guests", "swap_breaks_state"),
 ];
 /// The profile of the root manifest that makes guests small.
 const PROFILE: &str = "guest";
@@ -39,7 +49,7 @@ const PROFILE: &str = "guest";
 /// Which guests.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Package names, or hostile_describe_endless, hostile_describe_traps, hostile_keyed, count_by_key_2; all if none is given.
+    /// Package names, or hostile_describe_endless, hostile_describe_traps, hostile_keyed, count_by_key_2, swap_good and the like; all if none is given.
     names: Vec<String>,
 }
 

@@ -1,13 +1,16 @@
 //! The commands of weir: one file each.
 
+mod child;
+mod client;
 mod demo;
 mod offsets;
 mod operator_inspect;
 mod operator_new;
 mod run;
 pub mod savepoint;
+mod serve;
 mod state;
-mod test;
+pub mod test;
 mod validate;
 
 use crate::failure::{Exit, Failure};
@@ -19,6 +22,8 @@ use std::path::PathBuf;
 pub enum Command {
     /// Run a pipeline until it ends or is stopped
     Run(run::Options),
+    /// Serve pipelines: upload operators, deploy, swap and watch over HTTP
+    Serve(serve::Options),
     /// Check a pipeline file and its components without running anything
     Validate(validate::Options),
     /// Run an operator over sample records, without any server
@@ -26,6 +31,16 @@ pub enum Command {
     /// Look at operators, and begin new ones
     #[command(subcommand)]
     Operator(OperatorCommand),
+    /// Deploy, watch and change pipelines of a server
+    #[command(subcommand)]
+    Pipeline(client::pipelines::PipelineCommand),
+    /// Make a server run what a pipeline file says
+    Apply(client::pipelines::Apply),
+    /// Show what the pipelines of a server are doing
+    Status(client::pipelines::Status),
+    /// Make and revoke tokens of a server
+    #[command(subcommand)]
+    Token(client::tokens::TokenCommand),
     /// Show and reset where a stopped pipeline goes on
     #[command(subcommand)]
     Offsets(offsets::OffsetsCommand),
@@ -37,6 +52,9 @@ pub enum Command {
     State(state::StateCommand),
     /// See a pipeline survive being killed
     Demo(demo::Options),
+    /// Work on a component in a process with limits; not for people
+    #[command(subcommand, hide = true)]
+    Child(child::ChildCommand),
 }
 
 /// Commands about operators.
@@ -46,6 +64,18 @@ pub enum OperatorCommand {
     Inspect(operator_inspect::Options),
     /// Make the directory of a new operator in Rust
     New(operator_new::Options),
+    /// Upload a component to a server
+    Push(client::operators::Push),
+    /// List the operators of a server
+    #[command(visible_alias = "ls")]
+    List(client::operators::List),
+    /// Show an operator of a server, or one of its versions
+    Show(client::operators::One),
+    /// Delete a version from a server
+    #[command(visible_alias = "rm")]
+    Delete(client::operators::One),
+    /// Run sample records through a version, on the server
+    Test(client::operators::Test),
 }
 
 impl Command {
@@ -53,14 +83,25 @@ impl Command {
     pub fn perform(self) -> Result<Exit, Failure> {
         match self {
             Command::Run(options) => run::run(&options),
+            Command::Serve(options) => serve::run(&options),
             Command::Validate(options) => validate::run(&options),
             Command::Test(options) => test::run(&options),
             Command::Operator(OperatorCommand::Inspect(options)) => operator_inspect::run(&options),
             Command::Operator(OperatorCommand::New(options)) => operator_new::run(&options),
+            Command::Operator(OperatorCommand::Push(options)) => client::operators::push(&options),
+            Command::Operator(OperatorCommand::List(options)) => client::operators::list(&options),
+            Command::Operator(OperatorCommand::Show(options)) => client::operators::show(&options),
+            Command::Operator(OperatorCommand::Delete(options)) => client::operators::delete(&options),
+            Command::Operator(OperatorCommand::Test(options)) => client::operators::test(&options),
+            Command::Pipeline(command) => client::pipelines::run(&command),
+            Command::Apply(options) => client::pipelines::apply(&options),
+            Command::Status(options) => client::pipelines::status(&options),
+            Command::Token(command) => client::tokens::run(&command),
             Command::Offsets(command) => offsets::run(&command),
             Command::Savepoint(command) => savepoint::run(&command),
             Command::State(command) => state::run(&command),
             Command::Demo(options) => demo::run(&options),
+            Command::Child(command) => child::run(&command),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 mod create;
 mod delete;
-mod export;
+pub mod export;
 mod import;
 mod inspect;
 mod list;

@@ -1,6 +1,6 @@
 //! `weir test`: an operator over sample records, without any server.
 
-mod artefact;
+pub mod artefact;
 mod difference;
 mod sample;
 mod state_dump;
@@ -113,6 +113,32 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         (false, _) => Err(Failure::failed("the output is not what was expected; --update accepts it")),
         (true, failed) => Err(Failure::failed(format!("{failed} records made the operator fail"))),
     }
+}
+
+/// What became of sample records.
+pub struct Tried {
+    /// Output records.
+    pub output: Vec<serde_json::Value>,
+    /// Rejected and failed records, each with its line.
+    pub rejections: Vec<String>,
+}
+
+/// Runs an operator over the lines of a text, with default limits.
+pub fn try_lines(
+    prepared: &Prepared,
+    lines: &str,
+    config: BTreeMap<String, String>,
+) -> Result<Tried, Failure> {
+    let steps = sample::parse("input", lines.as_bytes(), &prepared.description().inputs)?;
+    let options = TrialOptions { config, limits: OperatorLimits::default(), null_key: NullKey::Reject };
+    let mut trial = Trial::new(prepared, options)?;
+    for step in steps {
+        trial.step(step)?;
+    }
+    let (ran, _) = trial.finish(false)?;
+    let output = ran.output.iter().map(|line| serde_json::from_str(line)).collect::<Result<_, _>>();
+    let output = output.map_err(|error| Failure::failed(format!("the output is not JSON: {error}")))?;
+    Ok(Tried { output, rejections: ran.complaints })
 }
 
 fn files(options: &Options) -> Result<Files, Failure> {

@@ -19,7 +19,8 @@ mod source;
 pub mod units;
 
 use document::{Builder, Table};
-use interpolation::{ProcessSurroundings, Surroundings};
+use interpolation::ProcessSurroundings;
+pub use interpolation::Surroundings;
 use place::{Place, SourceText, in_file};
 use report::Report;
 use section::Section;
@@ -55,6 +56,16 @@ impl PipelineFile {
         let directory = directory_of(path).map_err(|error| one(format!("cannot be read: {error}")))?;
         let surroundings = ProcessSurroundings { directory: directory.clone() };
         PipelineFile::parse(&name, text, overrides, &surroundings, &directory).0
+    }
+
+    /// Reads a text that is no file here. Relative paths in it are in `directory`.
+    pub fn of_text(
+        name: &str,
+        text: String,
+        surroundings: &dyn Surroundings,
+        directory: &Path,
+    ) -> Result<PipelineFile, BadPipelineFile> {
+        PipelineFile::parse(name, text, &[], surroundings, directory).0
     }
 
     fn parse(

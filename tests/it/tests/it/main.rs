@@ -32,5 +32,6 @@ mod savepoints;
 mod starts;
 mod state_command;
 mod stops;
+mod swaps;
 mod tidy;
 mod zombies;

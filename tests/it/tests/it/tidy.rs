@@ -22,6 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("wasm", &["protocol"]),
     ("state", &["protocol"]),
     ("runtime", &["protocol"]),
+    ("control", &["protocol", "runtime"]),
 ];
 /// What a pure crate does not touch.
 const IMPURE: &[&str] = &[
@@ -205,7 +206,12 @@ fn names_say_what_a_file_owns() {
 #[test]
 fn each_kill_point_has_a_test() {
     let table: BTreeSet<&str> = KILL_POINTS.iter().map(|(name, _)| *name).collect();
-    let chapters = [crate::kill_points::TESTED, crate::keyed_kills::TESTED, crate::savepoints::TESTED];
+    let chapters = [
+        crate::kill_points::TESTED,
+        crate::keyed_kills::TESTED,
+        crate::savepoints::TESTED,
+        crate::swaps::TESTED,
+    ];
     let tested: BTreeSet<&str> = chapters.into_iter().flatten().copied().collect();
     assert_eq!(tested, table, "left: tested, right: host/protocol/src/kill_point.rs");
 }

@@ -26,24 +26,28 @@ pub struct Options {
 /// Verifies and writes it. The file has its name only when it is complete.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
     let path = locate(&options.savepoint, &options.store.store()?)?;
-    let savepoint = load(&path)?;
-    verify(&path, &savepoint, &verifier())?;
-    let to = &options.to;
+    export(&path, &options.to)?;
+    println!("{}", options.to.display());
+    Ok(Exit::Done)
+}
+
+/// Verifies the savepoint in a directory and writes it.
+pub fn export(path: &Path, to: &Path) -> Result<(), Failure> {
+    let savepoint = load(path)?;
+    verify(path, &savepoint, &verifier())?;
     if to.exists() {
         // As an existing name of `create` and `import`.
         return Err(Failure::failed(format!("{} exists already", to.display())));
     }
-    let mut temporary = to.clone().into_os_string();
+    let mut temporary = to.to_owned().into_os_string();
     temporary.push(".tmp");
     let temporary = PathBuf::from(temporary);
-    let written = write(&path, &savepoint, &temporary).and_then(|()| std::fs::rename(&temporary, to));
+    let written = write(path, &savepoint, &temporary).and_then(|()| std::fs::rename(&temporary, to));
     written.map_err(|error| {
         // What was written so far is of no use.
         let _ = std::fs::remove_file(&temporary);
         Failure::failed(format!("{} cannot be written: {error}", to.display()))
-    })?;
-    println!("{}", to.display());
-    Ok(Exit::Done)
+    })
 }
 
 /// The description goes first, so that a reader knows what follows.

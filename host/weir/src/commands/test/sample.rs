@@ -42,7 +42,12 @@ pub fn read(path: &Path, inputs: &[String]) -> Result<Vec<Step>, Failure> {
     let shown = path.display().to_string();
     let text = std::fs::read(path)
         .map_err(|error| Failure::configuration(format!("{shown} cannot be read: {error}")))?;
-    let topic: Arc<str> = shown.as_str().into();
+    parse(&shown, &text, inputs)
+}
+
+/// Reads the steps of a text; `shown` is its name in messages.
+pub fn parse(shown: &str, text: &[u8], inputs: &[String]) -> Result<Vec<Step>, Failure> {
+    let topic: Arc<str> = shown.into();
     let mut sample = Sample {
         inputs,
         topic,

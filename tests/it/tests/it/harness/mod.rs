@@ -14,6 +14,7 @@ pub mod murmur2;
 pub mod names;
 pub mod own_broker;
 pub mod record;
+pub mod server;
 pub mod waiting;
 pub mod watcher;
 pub mod weir;

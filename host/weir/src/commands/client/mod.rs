@@ -1,0 +1,11 @@
+//! The command line as a client of `weir serve`.
+//!
+//! - [`connection`]: which server, which token, and requests
+//! - [`table`]: what is shown, as a table or as JSON
+//! - [`operators`], [`pipelines`], [`tokens`]: the commands, noun by noun
+
+pub mod connection;
+pub mod operators;
+pub mod pipelines;
+pub mod table;
+pub mod tokens;

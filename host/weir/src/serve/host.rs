@@ -1,0 +1,133 @@
+//! The seam of the control plane, question by question.
+
+use super::allowed::Allowed;
+use super::{child, comparison, document, dry_run, running};
+use crate::memory;
+use serde::Deserialize;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use weir_control::host::{
+    CheckpointInfo, Comparison, DryRun, Host, Inspected, Listener, OperatorTest, OperatorTested,
+    PipelineDocument, Refused, RunningPipeline, SavepointInfo, StartPipeline, SwapAsked,
+};
+use weir_runtime::data_dir::DataDir;
+use weir_state::backend::{SharedStateMemory, StateMemory};
+use weir_wasm::{Engine, EngineError};
+
+/// This process as a host of pipelines.
+pub struct WeirHost {
+    data_dir: DataDir,
+    engine: Engine,
+    allowed: Allowed,
+    memory: SharedStateMemory,
+}
+
+impl WeirHost {
+    /// A host with a data directory. `state_memory_max` is for the keyed state of all pipelines.
+    pub fn new(
+        data_dir: DataDir,
+        allowed: Allowed,
+        state_memory_max: Option<usize>,
+    ) -> Result<WeirHost, EngineError> {
+        let engine = Engine::new(Some(data_dir.compiled()))?;
+        let bytes = state_memory_max.unwrap_or_else(memory::default_for_state);
+        Ok(WeirHost { data_dir, engine, allowed, memory: SharedStateMemory::new(StateMemory::of(bytes)) })
+    }
+
+    pub(super) fn data_dir(&self) -> &DataDir {
+        &self.data_dir
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(super) fn allowed(&self) -> &Allowed {
+        &self.allowed
+    }
+
+    pub(super) fn memory(&self) -> &SharedStateMemory {
+        &self.memory
+    }
+
+    /// `savepoint.dir` of the document that the pipeline was started with.
+    pub(super) fn savepoint_dir(&self, pipeline: &str) -> Option<PathBuf> {
+        let text = std::fs::read_to_string(self.directory(pipeline).join("pipeline.toml")).ok()?;
+        let table: toml::Table = toml::from_str(&text).ok()?;
+        let dir = table.get("savepoint")?.get("dir")?.as_str()?;
+        Some(self.allowed.files.join(dir))
+    }
+}
+
+/// The answer of `weir child test`.
+#[derive(Deserialize)]
+struct TestAnswer {
+    output: Vec<Value>,
+    rejections: Vec<Value>,
+    cpu_us: u64,
+    memory_bytes: u64,
+}
+
+impl Host for WeirHost {
+    fn inspect(&self, component: &Path) -> Result<Inspected, Refused> {
+        child::run("inspect", component, &self.data_dir.compiled(), "").map(|answer| answer.value)
+    }
+
+    fn test(&self, component: &Path, asked: &OperatorTest) -> Result<OperatorTested, Refused> {
+        let input = serde_json::json!(asked).to_string();
+        let answer = child::run::<TestAnswer>("test", component, &self.data_dir.compiled(), &input)?;
+        let TestAnswer { output, rejections, cpu_us, memory_bytes } = answer.value;
+        let logs = answer.said.iter().filter_map(|line| line.strip_prefix("log: ")).map(str::to_owned);
+        Ok(OperatorTested { output, rejections, logs: logs.collect(), cpu_us, memory_bytes })
+    }
+
+    fn check(&self, document: &PipelineDocument) -> Result<(), Refused> {
+        document::prepare(document, &self.allowed, &self.engine).map(|_| ())
+    }
+
+    fn compare(&self, old: Option<&PipelineDocument>, new: &PipelineDocument) -> Result<Comparison, Refused> {
+        comparison::compare(self, old, new)
+    }
+
+    fn start(
+        &self,
+        start: StartPipeline,
+        listener: Arc<dyn Listener>,
+    ) -> Result<Box<dyn RunningPipeline>, Refused> {
+        running::start(self, &start, listener)
+    }
+
+    fn dry_run(&self, asked: &SwapAsked) -> Result<DryRun, Refused> {
+        dry_run::dry_run(self, asked)
+    }
+
+    fn checkpoints(&self, pipeline: &str) -> Result<Vec<CheckpointInfo>, Refused> {
+        self.list_checkpoints(pipeline)
+    }
+
+    fn savepoints(&self, pipeline: &str) -> Result<Vec<SavepointInfo>, Refused> {
+        self.list_savepoints(pipeline)
+    }
+
+    fn create_savepoint(&self, pipeline: &str, name: Option<&str>) -> Result<SavepointInfo, Refused> {
+        self.make_savepoint(pipeline, name)
+    }
+
+    fn delete_savepoint(&self, pipeline: &str, name: &str) -> Result<(), Refused> {
+        self.remove_savepoint(pipeline, name)
+    }
+
+    fn export_savepoint(&self, pipeline: &str, name: &str, to: &Path) -> Result<(), Refused> {
+        self.write_savepoint(pipeline, name, to)
+    }
+
+    fn discard(&self, pipeline: &str) -> Result<(), Refused> {
+        self.to_trash(pipeline)
+    }
+
+    fn empty_trash(&self, older_than: Duration) -> Result<(), Refused> {
+        self.take_out_trash(older_than)
+    }
+}

@@ -1,0 +1,19 @@
+//! `weir serve`: what the control plane asks of this host.
+//!
+//! - [`host`]: the seam, question by question
+//! - [`child`], [`inspected`]: components that nobody trusts yet, in a process of their own
+//! - [`document`]: a pipeline document of the registry becomes a plan that can run; [`allowed`] says what it may reach
+//! - [`comparison`]: what a change would mean
+//! - [`dry_run`]: a migration on a copy of the newest checkpoint
+//! - [`running`]: a pipeline on its own threads, and what it tells
+//! - [`on_disk`]: checkpoints, savepoints, trash
+
+pub mod allowed;
+pub mod child;
+mod comparison;
+mod document;
+mod dry_run;
+pub mod host;
+pub mod inspected;
+mod on_disk;
+mod running;

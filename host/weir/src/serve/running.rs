@@ -1,0 +1,307 @@
+//! A pipeline of the server on its own threads: how it is started, what can be asked of it, what it tells.
+
+use super::document;
+use super::host::WeirHost;
+use super::on_disk::{of_failure, refused};
+use crate::connectors::PlanConnectors;
+use crate::pipeline_place;
+use crate::prepared_pipeline::PreparedPipeline;
+use crate::savepoint_schedule::{RunningSchedule, Schedule};
+use crossbeam_channel::{Sender, bounded};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use weir_control::host::{
+    Ending, Listener, OperatorStatus, PipelineDocument, PipelineEvent, Reason, Refused, RunningPipeline,
+    RunningStatus, StartPipeline, SwapAsked, SwapEvent,
+};
+use weir_kafka::Level;
+use weir_protocol::decision::Owner;
+use weir_protocol::epoch::{Epoch, Incarnation};
+use weir_protocol::plan::{Guarantee, Plan};
+use weir_protocol::swap::Rules;
+use weir_runtime::checkpoint_store::write_durably;
+use weir_runtime::clock::SystemClock;
+use weir_runtime::connect::Connectors;
+use weir_runtime::handle::{self, Handle, Notices, Refusal, SwapNotice};
+use weir_runtime::meters::Meters;
+use weir_runtime::recovery::{FromSavepoint, VerifiedSavepoint};
+use weir_runtime::savepoint_store::{self, PIPELINE_FILE};
+use weir_runtime::supervisor::{self, Outcome, Run};
+use weir_runtime::version::{Version, Versions};
+
+/// Reads a document and loads its components.
+type Preparer = Box<dyn Fn(&PipelineDocument) -> Result<PreparedPipeline, Refused> + Send + Sync>;
+
+/// A pipeline that runs.
+struct Running {
+    handle: Handle,
+    stop: Sender<()>,
+    meters: Arc<Meters>,
+    names: Vec<String>,
+    /// SHA-256 by operator, as the last life said.
+    digests: Arc<Mutex<BTreeMap<String, String>>>,
+    prepare: Preparer,
+}
+
+/// Starts a pipeline. What is known to be wrong before is refused; the rest comes as events.
+pub fn start(
+    host: &WeirHost,
+    start: &StartPipeline,
+    listener: Arc<dyn Listener>,
+) -> Result<Box<dyn RunningPipeline>, Refused> {
+    let name = start.document.name.clone();
+    let PreparedPipeline { plan, operators, .. } =
+        document::prepare(&start.document, host.allowed(), host.engine())?;
+    let candidate = match &start.candidate {
+        Some(candidate) => Some(version(document::prepare(candidate, host.allowed(), host.engine())?)),
+        None => None,
+    };
+    let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
+    let directory = host.data_dir().pipeline(&name, &owner).map_err(refused)?;
+    write_durably(&directory, PIPELINE_FILE, start.document.toml.as_bytes())
+        .map_err(|error| unavailable(format!("{}: {error}", directory.join(PIPELINE_FILE).display())))?;
+    let from_savepoint = match &start.from_savepoint {
+        Some(savepoint) => Some(from_savepoint(host, &plan, savepoint, start.replay_output)?),
+        None => None,
+    };
+    let connectors = PlanConnectors::sharing(plan.clone(), directory.clone(), host.memory().clone());
+    report_checks(&name, &connectors)?;
+    let schedule = schedule(host, &plan, &directory)?;
+    let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
+    let (stop, stops) = bounded(1);
+    let (handle, requests) = handle::channel();
+    let digests = Arc::new(Mutex::new(BTreeMap::new()));
+    let notices = ToListener { pipeline: name.clone(), listener: listener.clone(), digests: digests.clone() };
+    let running = Running {
+        handle,
+        stop,
+        meters: meters.clone(),
+        names: plan.spec.operators.iter().map(|operator| operator.name.clone()).collect(),
+        digests,
+        prepare: preparer(host),
+    };
+    let run = Run {
+        versions: Arc::new(Versions::new(Version { plan, operators }, candidate)),
+        connectors: Arc::new(connectors) as Arc<dyn Connectors>,
+        owner,
+        directory,
+        until_end: false,
+        drain: false,
+        restart_finished: start.restart_finished,
+        verify: false,
+        from_savepoint,
+        stop: stops,
+        requests,
+        notices: Arc::new(notices),
+        clock: Arc::new(SystemClock::default()),
+        meters,
+    };
+    let thread = std::thread::Builder::new().name(format!("p-{name}"));
+    let started = thread.spawn(move || {
+        let ending = live(&run);
+        drop(schedule);
+        listener.happened(&name, PipelineEvent::Ended(ending));
+    });
+    started.map_err(|error| unavailable(format!("no thread for the pipeline: {error}")))?;
+    Ok(Box::new(running))
+}
+
+/// All lives of the pipeline. A panic in it is the end of this pipeline, and of no other.
+fn live(run: &Run) -> Ending {
+    match catch_unwind(AssertUnwindSafe(|| supervisor::run(run))) {
+        Ok(Outcome::Finished) => Ending::Finished,
+        Ok(Outcome::Stopped) => Ending::Stopped,
+        Ok(Outcome::Superseded(record)) => Ending::Superseded(format!("checkpoint {}", record.id)),
+        Ok(Outcome::Failed(error)) => Ending::Failed(error.message),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            Ending::Failed(format!("a broken invariant of weir itself: {text}"))
+        }
+    }
+}
+
+fn version(prepared: PreparedPipeline) -> Version {
+    Version { plan: prepared.plan, operators: prepared.operators }
+}
+
+/// What a swap needs of the host, for as long as the pipeline runs.
+fn preparer(host: &WeirHost) -> Preparer {
+    let (allowed, engine) = (host.allowed().clone(), host.engine().clone());
+    Box::new(move |document| document::prepare(document, &allowed, &engine))
+}
+
+fn from_savepoint(
+    host: &WeirHost,
+    plan: &Plan,
+    name: &str,
+    replay_output: bool,
+) -> Result<FromSavepoint, Refused> {
+    if plan.spec.guarantee == Guarantee::AtMostOnce {
+        return Err(Refused {
+            reason: Reason::Conflict,
+            message: "with guarantee = \"at_most_once\" the committed offsets are the whole truth: there is nothing to start from in a savepoint".to_owned(),
+            hint: None,
+            problems: vec![],
+        });
+    }
+    let directory = host.savepoint(&plan.spec.name, name)?;
+    let savepoint = savepoint_store::load(&directory).map_err(refused)?;
+    let verifier = crate::commands::savepoint::verifier();
+    let manifest = savepoint_store::verify(&directory, &savepoint, &verifier).map_err(refused)?;
+    let savepoint = Ok(VerifiedSavepoint { manifest, directory });
+    Ok(FromSavepoint { asked: name.to_owned(), savepoint, replay_output, again: false })
+}
+
+/// What is known to be wrong before the start; the rest is told.
+fn report_checks(pipeline: &str, connectors: &PlanConnectors) -> Result<(), Refused> {
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        connectors.checks().into_iter().partition(|finding| finding.level == Level::Error);
+    for warning in warnings {
+        tracing::warn!(pipeline, "{}", warning.message);
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let problems: Vec<String> = errors.into_iter().map(|finding| finding.message).collect();
+    Err(Refused { reason: Reason::Unavailable, message: problems.join("; "), hint: None, problems })
+}
+
+fn schedule(host: &WeirHost, plan: &Plan, directory: &Path) -> Result<Option<RunningSchedule>, Refused> {
+    let Some(every) = plan.spec.savepoint.every else { return Ok(None) };
+    let elsewhere = plan.spec.savepoint.dir.as_deref().map(Path::new);
+    let schedule = Schedule {
+        every,
+        keep: plan.spec.savepoint.keep as usize,
+        store: pipeline_place::savepoints(directory, &plan.spec.name, elsewhere),
+        pipeline: directory.to_owned(),
+        components: pipeline_place::components(host.data_dir().path()),
+    };
+    let started = schedule.start();
+    started.map(Some).map_err(|error| unavailable(format!("no thread for savepoints: {error}")))
+}
+
+fn unavailable(message: String) -> Refused {
+    of_failure(crate::failure::Failure::failed(message))
+}
+
+/// What the runtime tells becomes events of the control plane.
+struct ToListener {
+    pipeline: String,
+    listener: Arc<dyn Listener>,
+    digests: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+impl Notices for ToListener {
+    fn running(
+        &self,
+        incarnation: &Incarnation,
+        epoch: Epoch,
+        operators: &BTreeMap<String, String>,
+        is_candidate: bool,
+    ) {
+        *self.digests.lock().unwrap_or_else(PoisonError::into_inner) = operators.clone();
+        let event = PipelineEvent::Running {
+            incarnation: incarnation.to_string(),
+            epoch: epoch.0,
+            operators: operators.clone(),
+            candidate: is_candidate,
+        };
+        self.listener.happened(&self.pipeline, event);
+    }
+
+    fn restarting(&self, cause: &str, wait: Duration) {
+        let event = PipelineEvent::Restarting { cause: cause.to_owned(), wait_ms: wait.as_millis() as u64 };
+        self.listener.happened(&self.pipeline, event);
+    }
+
+    fn swap(&self, notice: SwapNotice) {
+        let event = match notice {
+            SwapNotice::Prepared => SwapEvent::Prepared,
+            SwapNotice::Probation { epoch } => SwapEvent::Probation { epoch: epoch.0 },
+            SwapNotice::Completed { epoch } => SwapEvent::Completed { epoch: epoch.0 },
+            SwapNotice::RolledBack { reason, samples } => SwapEvent::RolledBack { reason, samples },
+            SwapNotice::Interrupted { reason } => SwapEvent::Interrupted { reason },
+            SwapNotice::Abandoned { reason } => SwapEvent::Abandoned { reason },
+        };
+        self.listener.happened(&self.pipeline, PipelineEvent::Swap(event));
+    }
+}
+
+impl RunningPipeline for Running {
+    fn stop(&self) {
+        // A stop that was asked for before is enough.
+        let _ = self.stop.try_send(());
+    }
+
+    fn status(&self) -> RunningStatus {
+        let (meters, last) = (&self.meters, self.meters.last_checkpoint());
+        let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        let operators = self.names.iter().zip(&meters.operators).map(|(name, operator)| OperatorStatus {
+            operator: name.clone(),
+            sha256: digests.get(name).cloned().unwrap_or_default(),
+            rows: operator.rows.get(),
+            calls: operator.calls.get(),
+            failed_calls: operator.failed_calls.get(),
+            dead_letters: operator.dead_letters.get(),
+            skipped: operator.skipped.get(),
+            busy_ms: operator.busy_ns.get() / 1_000_000,
+            watermark_ms: Some(operator.watermark_ms.get()).filter(|ms| *ms != i64::MIN),
+        });
+        RunningStatus {
+            records_in: meters.records_in.get(),
+            records_out: meters.records_out.get(),
+            lag: meters.total_lag(),
+            undecided: meters.undecided(),
+            last_checkpoint_epoch: last.epoch,
+            last_checkpoint_ms: last.took.as_millis() as u64,
+            checkpoints: meters.checkpoints.get(),
+            restarts: meters.restarts.get(),
+            longest_pause_us: meters.longest_pause_us(),
+            operators: operators.collect(),
+        }
+    }
+
+    fn swap(&self, asked: &SwapAsked) -> Result<(), Refused> {
+        let prepared = (self.prepare)(&asked.document)?;
+        let rules = rules(asked);
+        self.handle.swap(&asked.operator, version(prepared), rules).map_err(of_refusal)
+    }
+
+    fn cancel_swap(&self) -> Result<(), Refused> {
+        self.handle.cancel_swap().map_err(of_refusal)
+    }
+
+    fn set_limits(&self, document: &PipelineDocument) -> Result<(), Refused> {
+        let prepared = (self.prepare)(document)?;
+        for operator in &prepared.plan.spec.operators {
+            self.handle.set_limits(&operator.name, operator.limits.clone()).map_err(of_refusal)?;
+        }
+        Ok(())
+    }
+}
+
+/// What was not asked for has its default.
+fn rules(asked: &SwapAsked) -> Rules {
+    let default = Rules::default();
+    Rules {
+        probation_time: asked.probation_time,
+        probation_records: asked.probation_records.unwrap_or(default.probation_records),
+        rejection_points_max: asked.rejection_points_max.unwrap_or(default.rejection_points_max),
+        slowdown_max: asked.slowdown_max.unwrap_or(default.slowdown_max),
+        output_share_change_max: asked.output_share_change_max.or(default.output_share_change_max),
+    }
+}
+
+fn of_refusal(refusal: Refusal) -> Refused {
+    let reason = match &refusal {
+        Refusal::NotASwap(_) => Reason::NotASwap,
+        Refusal::UnknownOperator(_) => Reason::NotFound,
+        Refusal::SwapInProgress(_) | Refusal::NothingToCancel(_) => Reason::Conflict,
+        Refusal::NotRunning(_) => Reason::Conflict,
+    };
+    Refused { reason, message: refusal.to_string(), hint: None, problems: vec![] }
+}
