@@ -29,6 +29,7 @@ mod processed;
 mod sample_records;
 mod savepoint_imports;
 mod savepoints;
+mod server;
 mod starts;
 mod state_command;
 mod stops;

@@ -70,8 +70,14 @@ impl Server {
         Server::start(&self.data_dir, log, environment)
     }
 
-    fn url(&self, path: &str) -> String {
+    /// The URL of a path.
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// The admin's token.
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     fn bearer(&self) -> String {
