@@ -39,7 +39,7 @@ impl KeptState {
         let subkey = || bytes(&line["subkey"]);
         let value = || bytes(&line["value"]);
         let is_new = match (line["state"].as_str(), line["timer"].as_str()) {
-            (Some("count"), _) => self.counts.insert(key, unsigned(&value()?)?).is_none(),
+            (Some("count"), _) => self.counts.insert(key, count(&value()?)?).is_none(),
             (Some("sum"), _) => {
                 let window = (key, ordered(&subkey()?)?);
                 self.windows.insert(window, unsigned(&value()?)? as i64).is_none()
@@ -128,6 +128,14 @@ fn written(side: &BTreeMap<String, Vec<(i64, u64)>>) -> BTreeSet<Kept> {
         records.iter().map(|(time, number)| (key.clone(), *time, *number)).collect()
     };
     side.iter().flat_map(records).collect()
+}
+
+/// `count_by_key` keeps 8 bytes, its next version decimal text; a number of records has a zero byte, and text has none.
+fn count(bytes: &[u8]) -> Option<u64> {
+    match bytes.contains(&0) {
+        true => unsigned(bytes),
+        false => std::str::from_utf8(bytes).ok()?.parse().ok(),
+    }
 }
 
 fn unsigned(bytes: &[u8]) -> Option<u64> {
