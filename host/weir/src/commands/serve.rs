@@ -39,7 +39,7 @@ pub struct Options {
     #[arg(long, default_value = "64MiB", value_parser = parse_bytes, value_name = "SIZE")]
     upload_bytes_max: u64,
     /// How long what a deleted pipeline left behind is kept
-    #[arg(long, default_value = "7d", value_parser = parse_duration, value_name = "DURATION")]
+    #[arg(long, default_value = "7d", value_parser = units::duration_argument, value_name = "DURATION")]
     trash_retention: Duration,
     /// Memory of the keyed state of all pipelines; a quarter of what this process may use unless given
     #[arg(long, value_parser = parse_bytes, value_name = "SIZE")]
@@ -60,10 +60,6 @@ pub struct Options {
 fn parse_bytes(text: &str) -> Result<u64, String> {
     let bytes = units::byte_size(text).and_then(|bytes| u64::try_from(bytes).ok());
     bytes.ok_or_else(|| "expected a size with its unit, such as 64MiB".to_owned())
-}
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    units::duration(text).ok_or_else(|| "expected a duration with its unit, such as 5s or 7d".to_owned())
 }
 
 /// Serves until a signal asks for the end.

@@ -35,7 +35,7 @@ pub struct Options {
     #[arg(long, value_name = "KEY=VALUE")]
     config: Vec<String>,
     /// CPU time of one call, as in limits.call
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = units::duration_argument)]
     call_limit: Duration,
     /// What happens to records without a key where the operator keeps state, as null_key
     #[arg(long, value_enum, default_value_t = NullKeyOption::Reject, value_name = "WHAT")]
@@ -52,10 +52,6 @@ enum NullKeyOption {
     Reject,
     /// They share one key.
     Group,
-}
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    units::duration(text).ok_or_else(|| "expected a duration with its unit, such as 5s".to_owned())
 }
 
 /// Which files a test reads and writes.
@@ -170,7 +166,8 @@ fn load(path: &Path) -> Result<Prepared, Failure> {
     engine.load(&bytes).map_err(|error| Failure::configuration(format!("{shown}: {error}")))
 }
 
-fn config(arguments: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+/// `KEY=VALUE` arguments as a configuration.
+pub fn config(arguments: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let pair = |argument: &String| {
         let pair = argument.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
         pair.ok_or_else(|| Failure::configuration(format!("--config {argument}: expected KEY=VALUE")))

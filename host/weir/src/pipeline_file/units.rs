@@ -7,6 +7,11 @@ pub fn duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(text.trim()).ok()
 }
 
+/// A duration as an argument of the command line.
+pub fn duration_argument(text: &str) -> Result<Duration, String> {
+    duration(text).ok_or_else(|| "expected a duration with its unit, such as 5s".to_owned())
+}
+
 /// `64MiB`, `16 MB`, `1024`: with an `i` a power of 1024, without it of 1000.
 pub fn byte_size(text: &str) -> Option<usize> {
     let text = text.trim();

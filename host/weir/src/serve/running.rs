@@ -2,7 +2,7 @@
 
 use super::document;
 use super::host::WeirHost;
-use super::on_disk::{of_failure, refused};
+use super::on_disk::{refused, unavailable};
 use crate::connectors::PlanConnectors;
 use crate::pipeline_place;
 use crate::prepared_pipeline::PreparedPipeline;
@@ -182,10 +182,6 @@ fn schedule(host: &WeirHost, plan: &Plan, directory: &Path) -> Result<Option<Run
     };
     let started = schedule.start();
     started.map(Some).map_err(|error| unavailable(format!("no thread for savepoints: {error}")))
-}
-
-fn unavailable(message: String) -> Refused {
-    of_failure(crate::failure::Failure::failed(message))
 }
 
 /// What the runtime tells becomes events of the control plane.

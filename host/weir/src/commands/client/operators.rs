@@ -2,7 +2,7 @@
 
 use super::connection::ServerOptions;
 use super::table;
-use crate::commands::test::artefact;
+use crate::commands::test::{artefact, config};
 use crate::failure::{Exit, Failure};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -138,13 +138,7 @@ pub fn test(options: &Test) -> Result<Exit, Failure> {
             .map_err(|error| Failure::configuration(format!("{shown}:{}: {error}", index + 1)))?;
         input.push(line);
     }
-    let mut config = serde_json::Map::new();
-    for pair in &options.config {
-        let (key, value) = pair
-            .split_once('=')
-            .ok_or_else(|| Failure::configuration(format!("--config {pair}: expected KEY=VALUE")))?;
-        config.insert(key.to_owned(), json!(value));
-    }
+    let config = config(&options.config)?;
     let body = json!({"input": input, "config": config});
     let answer =
         options.server.connect()?.post(&format!("/v1/operators/{name}/versions/{version}/test"), &body)?;
