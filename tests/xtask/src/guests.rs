@@ -11,6 +11,8 @@ pub const OF_THE_DEMO: &[&str] = &["count_by_key"];
 /// The operators that ship with weir.
 pub const OPERATORS: &[&str] =
     &["prefix", "filter_json", "route", "count_by_key", "dedup", "tumbling_sum", "join"];
+/// Versions that the soak swaps in.
+pub const SWAPPED: &[&str] = &["swap_good", "swap_traps", "swap_rejects", "swap_slow", "swap_breaks_state"];
 /// Everything that the tests need.
 pub const ALL: &[&str] = &[
     "prefix",
