@@ -24,6 +24,7 @@ mod memory;
 mod pipeline_file;
 mod pipeline_place;
 mod prepared_pipeline;
+mod rates;
 mod savepoint_schedule;
 mod serve;
 mod signals;

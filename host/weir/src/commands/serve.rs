@@ -77,8 +77,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let allowed =
         Allowed { files, paths: options.allowed_paths.clone(), variables: options.allowed_variables.clone() };
     let state_memory_max = options.state_memory_max.and_then(|bytes| usize::try_from(bytes).ok());
-    let host = WeirHost::new(data_dir, allowed, state_memory_max)
-        .map_err(|error| Failure::failed(error.to_string()))?;
+    let host = WeirHost::new(data_dir, allowed, state_memory_max)?;
     let tls = match (&options.tls_cert, &options.tls_key) {
         (Some(certificates), Some(key)) => {
             Some(TlsFiles { certificates: certificates.clone(), key: key.clone() })

@@ -30,6 +30,8 @@ mod sample_records;
 mod savepoint_imports;
 mod savepoints;
 mod server;
+mod server_savepoints;
+mod server_status;
 mod starts;
 mod state_command;
 mod stops;

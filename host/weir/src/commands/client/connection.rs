@@ -60,6 +60,11 @@ pub struct Connection {
 }
 
 impl ServerOptions {
+    /// True where a server is named here, and not only in the configuration file.
+    pub fn is_named(&self) -> bool {
+        self.server.is_some()
+    }
+
     /// Finds out who is asked, and by whom. The token itself may also be in the variable WEIR_TOKEN: an argument could
     /// be read by others on this machine.
     pub fn connect(&self) -> Result<Connection, Failure> {
@@ -155,6 +160,31 @@ impl Connection {
     /// DELETE.
     pub fn delete(&self, path: &str) -> Result<Value, Failure> {
         self.answer(self.agent.delete(self.url(path)).header("authorization", self.bearer()).call())
+    }
+
+    /// GET of bytes into a file, which must not exist; it has its name only when it is complete.
+    pub fn download(&self, path: &str, to: &Path) -> Result<(), Failure> {
+        if to.exists() {
+            return Err(Failure::failed(format!("{} exists already", to.display())));
+        }
+        let answer = self.agent.get(self.url(path)).header("authorization", self.bearer()).call();
+        let answer = answer.map_err(|error| self.unreachable(&error))?;
+        if !answer.status().is_success() {
+            return self.answer(Ok(answer)).map(|_| ());
+        }
+        let mut temporary = to.to_owned().into_os_string();
+        temporary.push(".tmp");
+        let temporary = PathBuf::from(temporary);
+        let written = std::fs::File::create(&temporary).and_then(|mut file| {
+            std::io::copy(&mut answer.into_body().into_reader(), &mut file)?;
+            file.sync_all()?;
+            std::fs::rename(&temporary, to)
+        });
+        written.map_err(|error| {
+            // What was written so far is of no use.
+            let _ = std::fs::remove_file(&temporary);
+            Failure::failed(format!("{} cannot be written: {error}", to.display()))
+        })
     }
 
     /// POST of bytes, with a bar on a terminal.
