@@ -24,6 +24,7 @@ mod local;
 mod lost_checkpoints;
 mod offsets;
 mod open_files;
+mod operator_authors;
 mod poison;
 mod processed;
 mod sample_records;
