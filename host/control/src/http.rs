@@ -11,6 +11,7 @@ mod health;
 mod operators;
 mod pages;
 mod pipelines;
+pub mod refusals;
 mod savepoints;
 mod swaps;
 mod tokens;

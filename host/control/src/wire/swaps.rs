@@ -24,6 +24,7 @@ pub enum VersionAsked {
 #[serde(deny_unknown_fields, default)]
 pub struct Probation {
     /// At least this long; default three checkpoint intervals.
+    #[schema(example = "30s")]
     pub time: Option<String>,
     /// At least this many records; default 1,000.
     pub records: Option<u64>,

@@ -36,6 +36,18 @@ fn refusals_of_the_framework_have_the_same_shape() {
 }
 
 #[test]
+fn a_query_where_there_is_nothing_to_ask_is_refused() {
+    let server = Server::with_orders();
+    for path in ["/v1/pipelines/orders/status?limit=1", "/v1/pipelines/orders/savepoints?after=a"] {
+        server.get(path).refused(400, "invalid_parameter");
+    }
+    server.delete("/v1/pipelines/orders?force=true").refused(400, "invalid_parameter");
+    server.get("/v1/pipelines/orders/status?").is(200);
+    // Who asks whether it lives may add what keeps a cache away.
+    server.send("GET", "/livez?at=1", &[], b"").is(200);
+}
+
+#[test]
 fn a_silent_body_is_given_up() {
     let server = Server::start_with(|options| options.limits.body_idle_max = Duration::from_millis(50));
     for path in ["/v1/operators/count/versions", "/v1/tokens"] {
