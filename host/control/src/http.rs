@@ -13,6 +13,7 @@ mod pages;
 mod pipelines;
 pub mod refusals;
 mod savepoints;
+mod strict_json;
 mod swaps;
 mod tokens;
 

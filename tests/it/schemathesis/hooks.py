@@ -36,12 +36,17 @@ def document(name):
     return THERE["document"].replace(GIVEN, name)
 
 
+def is_wrong(case, location):
+    """What was made to be wrong stays wrong."""
+    return case.meta is not None and case.meta.is_negative_at(location)
+
+
 def set_path(key, *choices):
-    """A part of the path becomes one of these, or stays: `None`. What was made to be wrong stays wrong."""
+    """A part of the path becomes one of these, or stays: `None`."""
 
     def change(case):
         chosen = one_of(case, choices)
-        if chosen is not None and not case.meta.is_negative_at(ParameterLocation.PATH):
+        if chosen is not None and not is_wrong(case, ParameterLocation.PATH):
             case.path_parameters[key] = chosen
 
     return change
@@ -51,20 +56,45 @@ def set_body(make, media_type="application/json", share=2):
     """One body of so many becomes one that can be carried out."""
 
     def change(case):
-        if case.media_type == media_type and one_of(case, range(share)) == 0:
+        wrong = is_wrong(case, ParameterLocation.BODY)
+        if case.media_type == media_type and not wrong and one_of(case, range(share)) == 0:
             case.body = make(case)
 
     return change
+
+
+def unconditional(case):
+    """Most requests go without `If-Match`, which nobody can guess."""
+    if case.headers and not is_wrong(case, ParameterLocation.HEADER) and one_of(case, range(4)) > 0:
+        case.headers.pop("If-Match", None)
+
+
+def put(name, text):
+    """Puts a draft, and returns the URL of the pipeline."""
+    url = f"{THERE['url']}/v1/pipelines/{name}"
+    SESSION.put(url, data=text, headers={"Content-Type": "application/toml"}, timeout=30).raise_for_status()
+    return url
+
+
+def draft(case):
+    """There is a draft that can be deleted."""
+    if case.path_parameters["name"] in DRAFTS:
+        put(case.path_parameters["name"], document(case.path_parameters["name"]))
+
+
+def saved(case):
+    """There is a savepoint that can be deleted; one of this name may be there already."""
+    if case.path_parameters["savepoint"] in SAVEPOINTS:
+        url = f"{THERE['url']}/v1/pipelines/{KEPT}/savepoints"
+        SESSION.post(url, json={"name": case.path_parameters["savepoint"]}, timeout=30)
 
 
 def plan(case):
     """The hash of a plan that can be applied."""
     if case.path_parameters.get("name") != GIVEN:
         return case.body
-    url = f"{THERE['url']}/v1/pipelines/{GIVEN}"
     text = document(GIVEN).replace("rate = 2000", one_of(case, ["rate = 2000", "rate = 2001"]))
-    SESSION.put(url, data=text, headers={"Content-Type": "application/toml"}, timeout=30).raise_for_status()
-    answer = SESSION.post(f"{url}/plan", timeout=30)
+    answer = SESSION.post(f"{put(GIVEN, text)}/plan", timeout=30)
     answer.raise_for_status()
     return {"hash": answer.json()["hash"], "force": True}
 
@@ -91,10 +121,7 @@ VERSION = set_path("version", 1, 1, 2, None)
 
 CHANGES = {
     "list_versions": [OPERATOR],
-    "push_version": [
-        set_path("name", "spare", "spare", None),
-        set_body(component, "application/wasm"),
-    ],
+    "push_version": [set_path("name", "spare", "spare", None)],
     "show_version": [OPERATOR, VERSION],
     "delete_version": [set_path("name", "spare", "spare", THERE["operator"], None), set_path("version", 1, 2, 3, None)],
     "download_component": [OPERATOR, VERSION],
@@ -105,19 +132,24 @@ CHANGES = {
     ],
     "put_pipeline": [
         set_path("name", *DRAFTS, *DRAFTS, None),
+        unconditional,
         set_body(lambda case: document(case.path_parameters["name"]), "application/toml"),
     ],
-    "delete_pipeline": [DELETED],
-    "apply_pipeline": [CHANGED, set_body(plan)],
+    "delete_pipeline": [DELETED, unconditional, draft],
+    "apply_pipeline": [CHANGED, unconditional, set_body(plan)],
     "start_pipeline": [CHANGED, set_body(lambda case: {}, share=3)],
     "stop_pipeline": [CHANGED],
-    "restart_pipeline": [CHANGED],
+    "restart_pipeline": [CHANGED, unconditional],
     "rollback_pipeline": [
         set_path("name", KEPT, KEPT, GIVEN, None),
         set_body(lambda case: {"rules": swap(case)["rules"], "force": True}),
     ],
     "create_savepoint": [LOOKED_AT, set_body(lambda case: {"name": one_of(case, SAVEPOINTS)}, share=3)],
-    "delete_savepoint": [LOOKED_AT, set_path("savepoint", *SAVEPOINTS, *SAVEPOINTS, None)],
+    "delete_savepoint": [
+        set_path("name", KEPT, KEPT, KEPT, GIVEN, None),
+        set_path("savepoint", *SAVEPOINTS, *SAVEPOINTS, None),
+        saved,
+    ],
     "export_savepoint": [LOOKED_AT, set_path("savepoint", "first", "first", None)],
     "swap_operator": [
         set_path("name", KEPT, KEPT, GIVEN, None),
@@ -166,7 +198,9 @@ def before_call(context, case, kwargs):
 
 @schemathesis.serializer("application/wasm")
 def wasm(context, value):
-    return value if isinstance(value, bytes) else str(value).encode(errors="replace")
+    if not is_wrong(context.case, ParameterLocation.BODY) and one_of(context.case, range(2)) == 0:
+        return component(context.case)
+    return getattr(value, "data", None) or str(value).encode(errors="replace")
 
 
 @schemathesis.serializer("application/toml")

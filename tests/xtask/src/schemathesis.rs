@@ -23,7 +23,7 @@ pub fn ensure(checkout: &Checkout) -> Result<PathBuf, Stop> {
     if installed(&home, &wanted) && works(&python) {
         return Ok(python);
     }
-    eprintln!("fetching schemathesis (25 MB, once)");
+    eprintln!("fetching schemathesis (100 MB on disk, once)");
     if home.is_dir() {
         fs::remove_dir_all(&home).map_err(Stop::file(&home))?;
     }

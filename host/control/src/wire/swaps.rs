@@ -109,6 +109,11 @@ impl SwapRules {
                 return Err(Problem::new(Code::InvalidParameter, format!("{key}: expected 0 or more")));
             }
         }
+        // The document says int64, as every number of an answer is one.
+        if self.probation.records.is_some_and(|records| i64::try_from(records).is_err()) {
+            let message = format!("rules.probation.records: expected at most {}", i64::MAX);
+            return Err(Problem::new(Code::InvalidParameter, message));
+        }
         Ok(Rules {
             probation_time: duration("rules.probation.time", self.probation.time.as_deref())?,
             probation_records: self.probation.records,

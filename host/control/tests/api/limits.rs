@@ -26,6 +26,7 @@ fn refusals_of_the_framework_have_the_same_shape() {
         server.send("POST", "/v1/tokens", &[("authorization", &bearer), ("content-type", kind)], body)
     };
     send("application/json", b"{").refused(400, "invalid_json");
+    send("application/json", br#"["ci", "viewer", "1h"]"#).refused(400, "invalid_json");
     send("text/xml", b"{}").refused(415, "unsupported_media_type");
     send("application/json", &vec![b' '; (1 << 20) + 1]).refused(413, "too_large");
     server.get("/v1/operators?limit=0").refused(400, "invalid_parameter");
