@@ -100,6 +100,19 @@ fn an_operator_is_tried_on_the_server_without_any_pipeline() {
 }
 
 #[test]
+fn an_operator_that_does_not_take_its_configuration_is_no_failure_of_the_server() {
+    let job = Job::local("served-trial-config");
+    let server = start(&job);
+    server.upload("tumbling-sum", "tumbling_sum");
+    for config in [json!({}), json!({"window_ms": "soon"}), json!({"colour": "red"})] {
+        let asked = json!({"input": [], "config": config});
+        let answer = server.post("/v1/operators/tumbling-sum/versions/1/test", &asked);
+        assert_eq!(answer.status, 422, "{config}: {answer:?}");
+        assert!(answer.body["message"].as_str().is_some_and(|told| !told.is_empty()), "{answer:?}");
+    }
+}
+
+#[test]
 fn a_document_reaches_nothing_of_the_machine_that_was_not_allowed() {
     let mut job = Job::local("served-reach");
     job.add("[source.made]\nkind = \"files\"\npath = \"/etc/passwd\"");
