@@ -67,6 +67,7 @@ pub struct Inspected {
 
 /// Sample records for an operator.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct OperatorTest {
     /// Lines as `weir test` reads them: records, `{"advance_watermark": …}`, `{"advance_now": …}`.
     pub input: Vec<Value>,

@@ -47,6 +47,11 @@ impl Checkout {
         self.cache.as_ref().unwrap_or(&self.target).join("kafka")
     }
 
+    /// The virtual environment of Python in which schemathesis is. Outlives `cargo clean` in the same way.
+    pub fn schemathesis_home(&self) -> PathBuf {
+        self.cache.as_ref().unwrap_or(&self.target).join("schemathesis")
+    }
+
     /// Where brokers keep their data, logs and state files.
     pub fn brokers(&self) -> PathBuf {
         self.target.join("brokers")

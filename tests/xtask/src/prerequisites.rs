@@ -4,6 +4,7 @@ use crate::broker;
 use crate::checkout::Checkout;
 use crate::debian::{self, Need};
 use crate::run;
+use crate::schemathesis;
 use crate::stop::Stop;
 use crate::toolchain::Toolchain;
 use std::path::Path;
@@ -16,6 +17,8 @@ pub enum For {
     Host,
     /// The same, and a Kafka broker.
     HostAndBroker,
+    /// The same, and Python.
+    Tests,
 }
 
 /// A native part of the host, and how to see that it is there.
@@ -59,7 +62,7 @@ const NATIVE: &[Native] = &[
 
 /// Checks everything that any chore needs, and installs it where that is allowed.
 pub fn run(checkout: &Checkout) -> Result<(), Stop> {
-    ensure(checkout, For::HostAndBroker)?;
+    ensure(checkout, For::Tests)?;
     Toolchain::find(checkout)?;
     eprintln!("this machine has what weir needs");
     Ok(())
@@ -69,15 +72,24 @@ pub fn run(checkout: &Checkout) -> Result<(), Stop> {
 pub fn ensure(checkout: &Checkout, purpose: For) -> Result<(), Stop> {
     let mut needs: Vec<Need> =
         NATIVE.iter().filter(|native| !present(&native.probe)).map(|n| n.need).collect();
-    if purpose == For::HostAndBroker {
+    let broker = purpose != For::Host;
+    if broker {
         // Said now, not after the ten minutes of a build.
         broker::check_external(checkout)?;
         needs.extend(broker::needs(checkout));
     }
+    if purpose == For::Tests {
+        needs.extend(schemathesis::needs());
+    }
     debian::provide(&needs)?;
-    if purpose == For::HostAndBroker && !broker::needs(checkout).is_empty() {
+    if broker && !broker::needs(checkout).is_empty() {
         return Err(Stop::machine(
             "the installed Java is older than 17: install a newer one and set JAVA_HOME",
+        ));
+    }
+    if purpose == For::Tests && !schemathesis::needs().is_empty() {
+        return Err(Stop::machine(
+            "the installed Python is older than 3.10: put a newer python3 on the path",
         ));
     }
     Ok(())

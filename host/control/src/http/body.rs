@@ -1,5 +1,6 @@
 //! Bodies, read with limits on size, silence and time. Nothing is read by axum's own extractors, which have no clock.
 
+use super::strict_json;
 use crate::control::Control;
 use crate::problem::{Code, Problem};
 use axum::body::{Body, BodyDataStream, Bytes};
@@ -120,7 +121,8 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Control>> for OptionalJson<T
             return Ok(OptionalJson(T::default()));
         }
         expect_json(&headers)?;
-        Ok(OptionalJson(parse(&bytes)?))
+        // `null` is how some clients leave it out.
+        Ok(OptionalJson(parse::<Option<T>>(&bytes)?.unwrap_or_default()))
     }
 }
 
@@ -132,7 +134,7 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    strict_json::from_slice(bytes).map_err(|error| {
         Problem::new(Code::InvalidJson, "the body is not what this route reads")
             .details(vec![error.to_string()])
     })

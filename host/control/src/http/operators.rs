@@ -8,6 +8,7 @@ use crate::host::{OperatorTest, OperatorTested};
 use crate::problem::{Code, Problem};
 use crate::registry;
 use crate::store::operators;
+use crate::wire::Bytes;
 use crate::wire::operators::VersionView;
 use crate::wire::page::{List, PageQuery};
 use crate::wire::paths::{Named, Versioned};
@@ -51,10 +52,12 @@ pub async fn list_versions(
 
 /// Uploads a component: the body is its bytes. The same bytes again are the same version.
 #[utoipa::path(post, path = "/v1/operators/{name}/versions", tag = "operators", params(Named),
-    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    request_body(content = Bytes, content_type = "application/wasm"),
     responses(
-        (status = 201, description = "a new version", body = VersionView),
-        (status = 200, description = "the operator had these bytes already", body = VersionView),
+        (status = 201, description = "a new version", body = VersionView,
+            headers(("Location" = String, description = "the version"))),
+        (status = 200, description = "the operator had these bytes already", body = VersionView,
+            headers(("Location" = String, description = "the version"))),
     ))]
 pub async fn push_version(
     State(control): State<Arc<Control>>,
@@ -113,7 +116,7 @@ pub async fn delete_version(
 
 /// The bytes of a version.
 #[utoipa::path(get, path = "/v1/operators/{name}/versions/{version}/component", tag = "operators", params(Versioned),
-    responses((status = 200, description = "as they were uploaded", content_type = "application/wasm", body = Vec<u8>)))]
+    responses((status = 200, description = "as they were uploaded", content_type = "application/wasm", body = Bytes)))]
 pub async fn download_component(
     State(control): State<Arc<Control>>,
     PathOf(path): PathOf<Versioned>,

@@ -23,7 +23,8 @@ use std::sync::Arc;
 #[utoipa::path(post, path = "/v1/pipelines/{name}/operators/{id}/swap", tag = "swaps", params(NamedId),
     request_body = SwapRequest,
     responses(
-        (status = 202, description = "it has begun", body = SwapView),
+        (status = 202, description = "it has begun", body = SwapView,
+            headers(("Location" = String, description = "the swap"))),
         (status = 200, description = "what a dry run has found", body = DryRun),
     ))]
 pub async fn swap_operator(
@@ -47,7 +48,8 @@ pub async fn swap_operator(
 /// Goes back to the version before, with the state as it is: a swap like any other.
 #[utoipa::path(post, path = "/v1/pipelines/{name}/rollback", tag = "swaps", params(Named),
     request_body = Option<RollbackRequest>,
-    responses((status = 202, description = "it has begun", body = SwapView)))]
+    responses((status = 202, description = "it has begun", body = SwapView,
+            headers(("Location" = String, description = "the swap")))))]
 pub async fn rollback_pipeline(
     State(control): State<Arc<Control>>,
     Who(who): Who,

@@ -3,7 +3,7 @@
 use super::roles::{Access, Entry, look_up};
 use super::{Caller, token};
 use crate::control::Control;
-use crate::http::{blocking, body};
+use crate::http::{blocking, body, document};
 use crate::problem::{Code, Problem};
 use crate::store::audit;
 use axum::extract::{MatchedPath, Request, State};
@@ -66,18 +66,26 @@ async fn check(control: &Arc<Control>, head: &Parts) -> Result<Option<Caller>, R
     let (control, noting) = (control.clone(), control.clone());
     let caller = blocking(move || token::authenticate(&control, &presented)).await;
     let caller = caller.map_err(IntoResponse::into_response)?;
-    match caller.role >= needed {
-        true => Ok(Some(caller)),
-        false => {
-            let message =
-                format!("this needs the role {}, the token has {}", needed.text(), caller.role.text());
-            let target = format!("{} {}", head.method, shortened(head.uri.path()));
-            // The client learns of the refusal whether or not it could be written.
-            if let Err(error) = blocking(move || note_forbidden(&noting, &caller, &target)).await {
-                tracing::error!("no line in the audit log: {error}");
-            }
-            Err(Problem::new(Code::Forbidden, message).into_response())
+    if caller.role < needed {
+        let message = format!("this needs the role {}, the token has {}", needed.text(), caller.role.text());
+        let target = format!("{} {}", head.method, shortened(head.uri.path()));
+        // The client learns of the refusal whether or not it could be written.
+        if let Err(error) = blocking(move || note_forbidden(&noting, &caller, &target)).await {
+            tracing::error!("no line in the audit log: {error}");
         }
+        return Err(Problem::new(Code::Forbidden, message).into_response());
+    }
+    check_query(head).map_err(IntoResponse::into_response)?;
+    Ok(Some(caller))
+}
+
+/// Refuses a query where there is nothing to ask: who sends one expects something of it.
+fn check_query(head: &Parts) -> Result<(), Problem> {
+    let asked = head.uri.query().is_some_and(|query| !query.is_empty());
+    let path = head.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    match asked && !document::takes_query(head.method.as_str(), path) {
+        true => Err(Problem::new(Code::InvalidParameter, "this route takes nothing in its query")),
+        false => Ok(()),
     }
 }
 

@@ -24,6 +24,7 @@ pub enum VersionAsked {
 #[serde(deny_unknown_fields, default)]
 pub struct Probation {
     /// At least this long; default three checkpoint intervals.
+    #[schema(example = "30s")]
     pub time: Option<String>,
     /// At least this many records; default 1,000.
     pub records: Option<u64>,
@@ -110,6 +111,11 @@ impl SwapRules {
             if value.is_some_and(|value| !value.is_finite() || value < 0.0) {
                 return Err(Problem::new(Code::InvalidParameter, format!("{key}: expected 0 or more")));
             }
+        }
+        // The document says int64, as every number of an answer is one.
+        if self.probation.records.is_some_and(|records| i64::try_from(records).is_err()) {
+            let message = format!("rules.probation.records: expected at most {}", i64::MAX);
+            return Err(Problem::new(Code::InvalidParameter, message));
         }
         Ok(Rules {
             probation_time: duration("probation.time", probation.time.as_deref())?,

@@ -81,6 +81,17 @@ fn a_plan_that_is_not_what_would_be_done_now_is_stale() {
 }
 
 #[test]
+fn a_body_that_may_be_left_out_may_be_null_and_is_no_list() {
+    let server = Server::with_orders();
+    let start = |body: &[u8]| server.as_token(&server.token, "POST", "/v1/pipelines/orders/start", body);
+    for body in [&b""[..], b"null", b"{}", br#"{"from_savepoint": null}"#] {
+        start(body).is(202);
+    }
+    start(b"[]").refused(400, "invalid_json");
+    start(br#"[null, false, false]"#).refused(400, "invalid_json");
+}
+
+#[test]
 fn if_match_guards_changes() {
     let server = Server::start();
     server.push("count", b"one").is(201);

@@ -186,8 +186,12 @@ fn what_cannot_be_a_swap_is_refused_and_leaves_the_pipeline_free() {
     server.post(SWAP, json!({ "version": 0 })).refused(400, "invalid_parameter");
     server.post(SWAP, json!({ "version": "x@y" })).refused(400, "invalid_parameter");
     server.post(SWAP, json!({ "version": 2, "probation": 3 })).refused(400, "invalid_json");
-    let rules = json!({ "version": 2, "rules": { "slowdown_max": -1 } });
-    server.post(SWAP, rules).refused(400, "invalid_parameter");
+    for rules in [json!({ "slowdown_max": -1 }), json!({ "probation": { "records": 1_u64 << 63 } })] {
+        server.post(SWAP, json!({ "version": 2, "rules": rules })).refused(400, "invalid_parameter");
+    }
+    server
+        .post(SWAP, json!({ "version": 2, "rules": { "probation": ["1s", 1] } }))
+        .refused(400, "invalid_json");
     server
         .post("/v1/pipelines/orders/operators/none/swap", json!({ "version": 2 }))
         .refused(404, "not_found");

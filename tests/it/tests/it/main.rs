@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod api_fuzz;
 mod broker_crash;
 mod chaos;
 mod co_partitioned;
