@@ -19,7 +19,7 @@ pub struct Options {
 pub fn run(checkout: &Checkout, options: &Options) -> Result<(), Stop> {
     let mut steps = Steps::new(5);
     steps.next("checking the machine");
-    prerequisites::ensure(checkout, For::HostAndBroker)?;
+    prerequisites::ensure(checkout, For::Tests)?;
     steps.next("building the guests (a few minutes the first time)");
     guests::build(checkout, guests::ALL)?;
     steps.next(weir_binary::STEP);
