@@ -17,6 +17,8 @@ mod components;
 mod connectors;
 mod failure;
 mod guest_voice;
+#[cfg(test)]
+mod help_texts;
 #[cfg(feature = "kill-points")]
 mod kill_points;
 mod logging;

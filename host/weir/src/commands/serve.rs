@@ -21,7 +21,7 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:8380";
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// The address to listen on; another than this machine's own needs TLS, or --allow-plaintext
-    #[arg(long, env = "WEIR_LISTEN", default_value = DEFAULT_LISTEN, value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "WEIR_LISTEN", hide_env_values = true, default_value = DEFAULT_LISTEN, value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
     /// The certificate chain for TLS, a PEM file
     #[arg(long, requires = "tls_key", value_name = "FILE")]

@@ -5,7 +5,7 @@ use crate::harness::guests::{guest, repository};
 use crate::harness::job::Job;
 use crate::harness::server::Server;
 use crate::harness::waiting::{until, until_within};
-use crate::server::{counting, is, records_out, start, works};
+use crate::harness::counting::{counting, is, records_out, works};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -117,7 +117,7 @@ fn succeeded(answers: &Path, operations: &BTreeSet<(String, String)>) -> BTreeSe
 #[test]
 fn no_generated_request_is_answered_otherwise_than_the_document_says() {
     let (kept, given) = (counting("fuzz-kept"), counting("fuzz-given"));
-    let server = start(&kept);
+    let server = Server::start(&kept.data_dir(), &kept.path("serve.log"), &[]);
     let there = what_is_there(&server, &kept, &given);
     let answers = kept.path("answers.har");
     run(&server, &there, &kept, &answers);

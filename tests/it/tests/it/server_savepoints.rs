@@ -1,5 +1,6 @@
 //! Savepoints of a server: made, listed, exported, started from and deleted by the command line as a client.
 
+use crate::harness::counting::is;
 use crate::harness::guests::weir;
 use crate::harness::job::Job;
 use crate::harness::server::Server;
@@ -13,12 +14,6 @@ fn run(server: &Server, words: &[&str]) -> (Option<i32>, String, String) {
     let output = command.env_remove("WEIR_DATA_DIR").output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
-}
-
-fn is(server: &Server, pipeline: &str, actual: &str) {
-    until(&format!("{pipeline} to be {actual}"), || {
-        (server.status(pipeline)["actual"] == actual).then_some(())
-    });
 }
 
 fn decided(server: &Server, pipeline: &str) -> u64 {

@@ -21,13 +21,13 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServerOptions {
     /// The server; a file may name it: ~/.config/weir/config.toml with the keys server, token_file, ca_cert
-    #[arg(long, env = "WEIR_SERVER", value_name = "URL", global = true)]
+    #[arg(long, env = "WEIR_SERVER", hide_env_values = true, value_name = "URL", global = true)]
     server: Option<String>,
     /// A file that holds the token and nothing else
-    #[arg(long, env = "WEIR_TOKEN_FILE", value_name = "FILE", global = true)]
+    #[arg(long, env = "WEIR_TOKEN_FILE", hide_env_values = true, value_name = "FILE", global = true)]
     token_file: Option<PathBuf>,
     /// The certificate of a server that no public authority vouches for, a PEM file
-    #[arg(long, env = "WEIR_CA_CERT", value_name = "FILE", global = true)]
+    #[arg(long, env = "WEIR_CA_CERT", hide_env_values = true, value_name = "FILE", global = true)]
     ca_cert: Option<PathBuf>,
     /// How answers are shown
     #[arg(short, long, value_enum, default_value_t = OutputFormat::Table, value_name = "FORMAT", global = true)]
