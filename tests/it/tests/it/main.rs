@@ -10,6 +10,7 @@ mod harness;
 mod broker_crash;
 mod chaos;
 mod co_partitioned;
+mod demo;
 mod event_time;
 mod full_disk;
 mod graph;
