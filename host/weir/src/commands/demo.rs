@@ -108,9 +108,11 @@ fn tell(steps: &mut Steps<'_>) -> Result<(), Failure> {
     let records = steps.flowing()?;
     story::outcome(&format!("running; a reader of the output has seen {records} records"));
 
+    steps.let_flow()?;
     story::step(3, "kill -9 the host");
     steps.while_doing("kill -9", Steps::kill)?;
 
+    steps.let_flow()?;
     story::step(4, "swap version 2 in, and kill -9 the host while version 2 is on probation");
     steps.upload(2)?;
     let swap = steps.while_doing("kill -9 in probation", |steps| steps.swap_and_kill(2))?;
@@ -124,6 +126,7 @@ fn tell(steps: &mut Steps<'_>) -> Result<(), Failure> {
         story::outcome(&format!("{}, from epoch {}", swaps::told(&swap), swap["epoch_completed"]));
     }
 
+    steps.let_flow()?;
     story::step(6, "swap version 3 in, which traps when it has handled some records");
     steps.upload(3)?;
     let swap = steps.while_doing("probation of version 3", |steps| steps.swap(3, true))?;
@@ -131,7 +134,8 @@ fn tell(steps: &mut Steps<'_>) -> Result<(), Failure> {
     if swap["state"] != "rolled_back" {
         return Err(Failure::failed(format!("version 3 should have taken itself back: {swap}")));
     }
-    let records = steps.flowing()?;
+    steps.let_flow()?;
+    let records = steps.readers.records()?;
     story::outcome(&format!("version 2 has read the same input again; a reader has seen {records} records"));
 
     story::step(7, "the rest of the records at full speed");

@@ -69,6 +69,11 @@ impl Place<'_> {
         (format!("weir-demo-{id}-in"), format!("weir-demo-{id}-out"))
     }
 
+    /// Records per second, until all steps are done.
+    pub fn rate(&self) -> u64 {
+        (self.records / SECONDS).max(1)
+    }
+
     /// The pipeline that counts, with this version of the operator. `limited` means that the generator keeps a rate.
     pub fn document(&self, version: u32, limited: bool) -> String {
         let (input, source, sink) = match self.kafka {
@@ -102,19 +107,16 @@ input = "count"
 
     fn generator(&self, limited: bool) -> String {
         let records = self.records;
-        let rate = match limited {
-            true => format!("rate = {}\n", (records / SECONDS).max(1)),
-            false => String::new(),
-        };
+        let rate = if limited { format!("rate = {}\n", self.rate()) } else { String::new() };
         format!(
             "[source.numbers]\nkind = \"generator\"\npartitions = {PARTITIONS}\ncount = {records}\nkeys = {KEYS}\n{rate}"
         )
     }
 
-    /// A pipeline without an operator. It commits often: what it has not committed the next one cannot see.
+    /// A pipeline without an operator. It commits as often as it may: what it has not committed the next one cannot see.
     fn straight(&self, pipeline: &str, source: &str, input: &str, sink: &str) -> String {
         format!(
-            "name = \"weir-demo-{}-{pipeline}\"\n\n[checkpoint]\ninterval = \"100ms\"\n\n{source}\n[sink.out]\ninput = \"{input}\"\n{sink}",
+            "name = \"weir-demo-{}-{pipeline}\"\n\n[checkpoint]\ninterval = \"200ms\"\n\n{source}\n[sink.out]\ninput = \"{input}\"\n{sink}",
             std::process::id()
         )
     }

@@ -42,11 +42,13 @@ impl Recoveries {
         self.times.last().copied()
     }
 
-    /// The middle one.
+    /// The middle one, or the middle of the middle two.
     pub fn median(&self) -> Option<Duration> {
         let mut times = self.times.clone();
         times.sort();
-        times.get(times.len() / 2).copied()
+        let upper = *times.get(times.len() / 2)?;
+        let lower = times[(times.len() - 1) / 2];
+        Some((lower + upper) / 2)
     }
 
     /// The longest one.
@@ -79,7 +81,17 @@ mod tests {
         assert!(recoveries.under_way() && recoveries.median().is_none());
         decide("4-01J9ZQ3W5X7Y8Z9A0B1C2D3E4G");
         assert!(!recoveries.under_way());
-        assert_eq!(recoveries.median(), recoveries.longest());
         assert!(recoveries.last().is_some());
+    }
+
+    #[test]
+    fn the_median_lies_between_the_middle_two() {
+        let mut recoveries = Recoveries::new(PathBuf::new());
+        let milliseconds = |number| Some(Duration::from_millis(number));
+        assert_eq!(recoveries.median(), None);
+        recoveries.times.extend([milliseconds(300), milliseconds(100)].into_iter().flatten());
+        assert_eq!((recoveries.median(), recoveries.longest()), (milliseconds(200), milliseconds(300)));
+        recoveries.times.extend(milliseconds(110));
+        assert_eq!(recoveries.median(), milliseconds(110));
     }
 }

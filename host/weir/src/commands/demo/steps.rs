@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 
 /// Nothing that is waited for takes so long, as long as no records come out either.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
+/// What goes on at the end: back-pressure makes epochs long.
+const FULL_SPEED: &str = "the rest at full speed";
+/// Between two steps so many seconds' records come out.
+const SECONDS_BETWEEN_STEPS: u64 = 2;
 /// A topic is read to its end when all has come, or nothing for so long.
 const QUIET: Duration = Duration::from_secs(15);
 
@@ -130,6 +134,16 @@ impl Steps<'_> {
         Ok(done)
     }
 
+    /// Lets records flow undisturbed, so that one can read along, and see what an ordinary gap is.
+    pub fn let_flow(&mut self) -> Result<(), Failure> {
+        let enough = self.readers.records()? + self.place.rate() * SECONDS_BETWEEN_STEPS;
+        self.until("records to flow", |steps| {
+            // Near the end there may be no more of them.
+            let over = steps.readers.records()? >= enough.min(steps.place.records);
+            Ok(over.then_some(()))
+        })
+    }
+
     /// `kill -9`, and waits for the next life.
     pub fn kill(&mut self) -> Result<(), Failure> {
         let killed = self.host.id();
@@ -148,9 +162,11 @@ impl Steps<'_> {
         if self.feeder.is_none() {
             story::by_hand(&format!("sed -i -e '/^rate/d' -e 's/@1/@2/' {FILE}"));
             let document = self.place.document(2, false);
-            self.while_doing("a restart for another pipeline file", |steps| steps.deploy(&document))?;
+            self.while_doing("the restart for another pipeline file", |steps| steps.deploy(&document))?;
+            self.readers.meanwhile(FULL_SPEED);
             return self.until_actual("finished");
         }
+        self.readers.meanwhile(FULL_SPEED);
         self.until("all records to be written", |steps| match &mut steps.feeder {
             Some(feeder) => {
                 feeder.hurry()?;
@@ -193,6 +209,9 @@ impl Steps<'_> {
         let (mut records, mut since) = (self.readers.records()?, Instant::now());
         loop {
             self.host.tend()?;
+            if let Some(feeder) = &mut self.feeder {
+                feeder.is_done()?;
+            }
             if let Some(found) = look(self)? {
                 return Ok(found);
             }

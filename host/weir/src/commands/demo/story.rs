@@ -3,7 +3,7 @@
 use crate::commands::client::table::print;
 
 /// The longest reason that is told; a terminal is not a log.
-const REASON_CHARACTERS_MAX: usize = 160;
+const REASON_CHARACTERS_MAX: usize = 200;
 
 /// A step begins.
 pub fn step(number: u32, what: &str) {
