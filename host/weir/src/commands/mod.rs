@@ -50,7 +50,7 @@ pub enum Command {
     /// Read what operators keep per key, also beside a running host
     #[command(subcommand)]
     State(state::StateCommand),
-    /// See a pipeline survive being killed
+    /// See a pipeline survive new versions, bad ones too, and being killed
     Demo(demo::Options),
     /// Work on a component in a process with limits; not for people
     #[command(subcommand, hide = true)]

@@ -11,6 +11,7 @@ mod api_fuzz;
 mod broker_crash;
 mod chaos;
 mod co_partitioned;
+mod demo;
 mod event_time;
 mod full_disk;
 mod graph;

@@ -6,8 +6,10 @@ use serde_json::Value;
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use ureq::config::ConfigBuilder;
 use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::typestate::AgentScope;
 use ureq::{Agent, Body, SendBody};
 
 /// The server unless one is named.
@@ -81,10 +83,7 @@ impl ServerOptions {
             (None, Ok(token)) => Some(token),
             (None, Err(_)) => None,
         };
-        let mut agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_recv_response(Some(ANSWER_TIMEOUT));
+        let mut agent = agent();
         if let Some(file) = self.ca_cert.clone().or(config.ca_cert) {
             let pem = read(&file)?;
             let certificate = Certificate::from_pem(pem.as_bytes())
@@ -95,6 +94,13 @@ impl ServerOptions {
         let server = server.trim_end_matches('/').to_owned();
         Ok(Connection { server, token, agent: agent.build().into() })
     }
+}
+
+fn agent() -> ConfigBuilder<AgentScope> {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_recv_response(Some(ANSWER_TIMEOUT))
 }
 
 fn read(file: &Path) -> Result<String, Failure> {
@@ -114,6 +120,11 @@ fn config_file() -> Result<ConfigFile, Failure> {
 }
 
 impl Connection {
+    /// To this server with this token, whatever surroundings and files say.
+    pub fn to(server: String, token: String) -> Connection {
+        Connection { server, token: Some(token), agent: agent().build().into() }
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.server)
     }
