@@ -11,7 +11,9 @@ mod health;
 mod operators;
 mod pages;
 mod pipelines;
+pub mod refusals;
 mod savepoints;
+mod strict_json;
 mod swaps;
 mod tokens;
 

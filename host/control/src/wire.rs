@@ -11,6 +11,12 @@ pub mod tokens;
 
 use crate::problem::{Code, Problem};
 use std::time::Duration;
+use utoipa::ToSchema;
+
+/// A body that is bytes and no text: a component, an archive.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub struct Bytes(pub Vec<u8>);
 
 /// The longest duration that may be asked for: 100 years.
 const DURATION_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 3600);

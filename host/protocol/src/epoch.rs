@@ -34,7 +34,7 @@ impl fmt::Display for Epoch {
 ///
 /// Two processes can be at the same epoch number (one of them is a zombie); they are never the same incarnation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct Incarnation(String);
 
 impl Incarnation {
@@ -47,6 +47,21 @@ impl Incarnation {
     /// The text form.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// A file may say anything, and an incarnation is part of a directory's name.
+impl TryFrom<String> for Incarnation {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Incarnation, String> {
+        Incarnation::parse(&text).ok_or_else(|| format!("{text:?} is no incarnation"))
+    }
+}
+
+impl From<Incarnation> for String {
+    fn from(incarnation: Incarnation) -> String {
+        incarnation.0
     }
 }
 

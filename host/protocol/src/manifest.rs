@@ -177,11 +177,13 @@ impl Manifest {
             None => return Err(ManifestError::Damaged("it has no version".to_owned())),
         }
         let manifest: Manifest = serde_json::from_value(value).map_err(damaged)?;
-        match &manifest.keyed {
-            Some(keyed) if !keyed.groups.is_sound() => {
-                Err(ManifestError::Damaged(format!("its key groups cannot be: {:?}", keyed.groups)))
-            }
-            _ => Ok(manifest),
+        let Some(keyed) = &manifest.keyed else { return Ok(manifest) };
+        if !keyed.groups.is_sound() {
+            return Err(ManifestError::Damaged(format!("its key groups cannot be: {:?}", keyed.groups)));
+        }
+        match keyed.parts.iter().find(|part| !part.is_sound(&keyed.groups)) {
+            Some(part) => Err(ManifestError::Damaged(format!("a part of its state cannot be: {part:?}"))),
+            None => Ok(manifest),
         }
     }
 

@@ -312,6 +312,19 @@ impl StatePart {
     pub fn ordinals(&self) -> Range<u32> {
         self.ordinal_start..self.ordinal_end
     }
+
+    /// True where its ordinals are some of these groups, and what it names is in its own directory.
+    pub fn is_sound(&self, groups: &KeyGroups) -> bool {
+        self.ordinal_start <= self.ordinal_end
+            && self.ordinal_end <= groups.max_parallelism
+            && is_file_name(&self.operator)
+            && self.files.iter().all(|file| is_file_name(&file.name))
+    }
+}
+
+/// A file says what its directory holds, and anybody may have written it: no path leads out of there.
+fn is_file_name(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && !name.contains(['/', '\\', '\0'])
 }
 
 /// Where the state of an operator's subtask is, relative to a checkpoint's directory.

@@ -3,6 +3,7 @@
 //! A channel is bounded in bytes of rows that wait in it. Barriers and watermarks always get in, so that a full
 //! channel never holds up a checkpoint for more than the rows in front of the barrier.
 
+use crate::waits::Waits;
 use crossbeam_channel::Sender;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -60,6 +61,16 @@ impl Credit {
         self.waiting_bytes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes room for a batch, if there is some.
+    fn try_take(&self, bytes: usize) -> bool {
+        let mut waiting = self.waiting();
+        let room = *waiting == 0 || *waiting + bytes <= self.bytes_max;
+        if room {
+            *waiting += bytes;
+        }
+        room
+    }
+
     /// Takes room for a batch, waiting for it.
     fn take(&self, bytes: usize, ended: &AtomicBool) -> Result<(), ConnectorError> {
         let mut waiting = self.waiting();
@@ -112,8 +123,8 @@ pub struct ExchangeSender {
     groups: KeyGroups,
     subtask: usize,
     next: usize,
-    /// Set when the incarnation has ended, for a sender that waits.
-    ended: Arc<AtomicBool>,
+    /// For a channel that is full.
+    waits: Waits,
     /// Per receiver the rows of the batch at hand; kept for its memory.
     rows: Vec<Vec<usize>>,
 }
@@ -125,10 +136,10 @@ impl ExchangeSender {
         distribution: Distribution,
         groups: KeyGroups,
         subtask: usize,
-        ended: Arc<AtomicBool>,
+        waits: Waits,
     ) -> ExchangeSender {
         let rows = vec![Vec::new(); channels.len()];
-        ExchangeSender { channels, distribution, groups, subtask, next: subtask, ended, rows }
+        ExchangeSender { channels, distribution, groups, subtask, next: subtask, waits, rows }
     }
 
     /// Sends each row to its receiver, waiting where a channel is full.
@@ -165,7 +176,11 @@ impl ExchangeSender {
     }
 
     fn send_to(&self, to: usize, batch: Batch) -> Result<(), ConnectorError> {
-        self.channels[to].credit.take(batch.size_bytes(), &self.ended)?;
+        let (credit, bytes) = (&self.channels[to].credit, batch.size_bytes());
+        if !credit.try_take(bytes) {
+            self.waits.back_pressured(|| credit.take(bytes, &self.waits.ended))?;
+        }
+        self.waits.meters.records_out.add(batch.rows as u64);
         self.channels[to].send(Element::Batch(batch));
         Ok(())
     }

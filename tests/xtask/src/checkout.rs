@@ -37,7 +37,7 @@ impl Checkout {
         &self.target
     }
 
-    /// Where finished guests lie. Always in the checkout, because the host embeds one of them by this path.
+    /// Where finished guests lie. Always in the checkout, because the host embeds those of the demo by this path.
     pub fn guests(&self) -> PathBuf {
         self.root.join("target/guests")
     }
@@ -45,6 +45,11 @@ impl Checkout {
     /// What the broker is made of, fetched once: `libs/` with the jars. Outlives `cargo clean` if `WEIR_CACHE_DIR` is set.
     pub fn kafka_home(&self) -> PathBuf {
         self.cache.as_ref().unwrap_or(&self.target).join("kafka")
+    }
+
+    /// The virtual environment of Python in which schemathesis is. Outlives `cargo clean` in the same way.
+    pub fn schemathesis_home(&self) -> PathBuf {
+        self.cache.as_ref().unwrap_or(&self.target).join("schemathesis")
     }
 
     /// Where brokers keep their data, logs and state files.

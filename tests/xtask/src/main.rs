@@ -9,6 +9,7 @@ mod guests;
 mod kafka;
 mod prerequisites;
 mod run;
+mod schemathesis;
 mod sim;
 mod soak;
 mod step;

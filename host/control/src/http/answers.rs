@@ -1,9 +1,10 @@
 //! The outermost layer: every answer gets the request's id, and every refusal the one shape, whoever refused.
 
+use super::refusals;
 use crate::control::Control;
 use crate::problem::{Code, Problem};
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
@@ -17,10 +18,18 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub async fn write(State(control): State<Arc<Control>>, request: Request, next: Next) -> Response {
     let request_id = control.new_id();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let response = next.run(request).await;
     let status = response.status();
     let mut response = match problem_of(&response) {
-        Some(problem) => written(response, &problem, &request_id),
+        Some(problem) => {
+            debug_assert!(
+                is_documented(&method, route.as_ref(), problem.code),
+                "{method} {path} refuses with {}, which is not in the table of refusals: {problem}",
+                problem.code.name()
+            );
+            written(response, &problem, &request_id)
+        }
         None => response,
     };
     tracing::debug!(request_id, %method, path, status = status.as_u16(), "request");
@@ -44,6 +53,12 @@ pub async fn survive_panics(request: Request, next: Next) -> Response {
             written(bare, &problem, "none")
         }
     }
+}
+
+/// A refusal is one of those that the document has for the route. What meets no route is not in it.
+fn is_documented(method: &Method, route: Option<&MatchedPath>, code: Code) -> bool {
+    let codes = route.and_then(|route| refusals::of(method.as_str(), route.as_str()));
+    codes.is_none_or(|codes| codes.contains(&code))
 }
 
 fn problem_of(response: &Response) -> Option<Problem> {

@@ -1,11 +1,12 @@
 //! Bodies, read with limits on size, silence and time. Nothing is read by axum's own extractors, which have no clock.
 
+use super::strict_json;
 use crate::control::Control;
 use crate::problem::{Code, Problem};
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -44,6 +45,14 @@ impl Reader {
         }
         Ok(Some(chunk))
     }
+
+    /// Reads what else comes, up to a limit, and forgets it: a client that still sends would see a broken connection
+    /// instead of the answer.
+    pub async fn discard_rest(&mut self, bytes_max: u64, time_max: Duration) {
+        self.bytes_left = bytes_max;
+        self.deadline = Instant::now() + time_max;
+        while let Ok(Some(_)) = self.next().await {}
+    }
 }
 
 /// Refuses a body by the size that it announces, before any of it is read.
@@ -75,12 +84,15 @@ pub async fn buffered(control: &Control, request: Request) -> Result<Request, Pr
     Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
-/// Reads what comes of a body that nobody wants, up to a limit, and forgets it.
+/// Reads what comes of a body that nobody wants, as much as the largest that anybody may send.
 pub async fn discard(control: &Control, request: Request) {
+    // Who waits to be asked for the body is not asked.
+    if request.headers().contains_key(EXPECT) {
+        return;
+    }
     let limits = &control.options.limits;
-    let bytes_max = limits.body_bytes_max.saturating_mul(2);
-    let mut reader = Reader::new(request.into_body(), bytes_max, limits.body_idle_max, limits.body_time_max);
-    while let Ok(Some(_)) = reader.next().await {}
+    let mut reader = Reader::new(request.into_body(), 0, limits.body_idle_max, limits.body_time_max);
+    reader.discard_rest(limits.component_bytes_max, limits.body_time_max).await;
 }
 
 /// All of a body that the gate has read.
@@ -120,7 +132,8 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Control>> for OptionalJson<T
             return Ok(OptionalJson(T::default()));
         }
         expect_json(&headers)?;
-        Ok(OptionalJson(parse(&bytes)?))
+        // `null` is how some clients leave it out.
+        Ok(OptionalJson(parse::<Option<T>>(&bytes)?.unwrap_or_default()))
     }
 }
 
@@ -132,7 +145,7 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    strict_json::from_slice(bytes).map_err(|error| {
         Problem::new(Code::InvalidJson, "the body is not what this route reads")
             .details(vec![error.to_string()])
     })

@@ -1,10 +1,10 @@
 //! The OpenAPI document: made of the handlers, completed with the roles of the table and the one shape of errors.
 
-use super::routes;
-use crate::problem::ProblemBody;
+use super::{refusals, routes};
+use crate::problem::{Code, ProblemBody};
 use crate::security::roles::{Access, Entry, look_up};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
@@ -26,16 +26,11 @@ pub fn head() -> OpenApi {
     Head::openapi()
 }
 
-/// Adds to each operation who may call it, and the errors.
+/// Adds to each operation who may call it, and how it refuses.
 pub fn complete(api: &OpenApi) -> Value {
     let mut document = serde_json::to_value(api).expect("the document is made of texts and maps of texts");
     document["components"]["securitySchemes"] = json!({ "token": { "type": "http", "scheme": "bearer" } });
-    let problem = |description: &str| {
-        json!({
-            "description": description,
-            "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Problem" } } }
-        })
-    };
+    document["components"]["responses"] = problems();
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (path, methods) in paths {
         for (method, operation) in methods.as_object_mut().into_iter().flatten() {
@@ -48,11 +43,48 @@ pub fn complete(api: &OpenApi) -> Value {
             if access != Access::Anyone {
                 operation["security"] = json!([{ "token": [] }]);
             }
-            operation["responses"]["4XX"] = problem("refused; `code` says why");
-            operation["responses"]["5XX"] = problem("not done; `code` says whether to try again");
+            refuse(operation, &refusals::of(&method.to_uppercase(), path).unwrap_or_default());
+            require_headers(operation);
         }
     }
     sorted(document)
+}
+
+/// By status, every code that has it.
+fn problems() -> Value {
+    let mut by_status: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for code in Code::ALL {
+        by_status.entry(code.status().to_string()).or_default().push(format!("`{}`", code.name()));
+    }
+    let problem = |codes: Vec<String>| {
+        json!({
+            "description": codes.join(", "),
+            "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Problem" } } }
+        })
+    };
+    by_status.into_iter().map(|(status, codes)| (status, problem(codes))).collect()
+}
+
+/// Says with which statuses an operation refuses, and under `x-weir-codes` with which codes. A status that is also an
+/// answer of its own stays one.
+fn refuse(operation: &mut Value, codes: &[Code]) {
+    for code in codes {
+        let status = code.status().to_string();
+        let response = &mut operation["responses"][&status];
+        if response.is_null() {
+            *response = json!({ "$ref": format!("#/components/responses/{status}") });
+        }
+    }
+    operation["x-weir-codes"] = codes.iter().map(|code| code.name()).collect();
+}
+
+/// A header that is named with an answer is always there.
+fn require_headers(operation: &mut Value) {
+    for response in operation["responses"].as_object_mut().into_iter().flatten().map(|(_, value)| value) {
+        for (_, header) in response.get_mut("headers").and_then(Value::as_object_mut).into_iter().flatten() {
+            header["required"] = Value::Bool(true);
+        }
+    }
 }
 
 /// The document as it is served.
@@ -64,6 +96,26 @@ pub fn json() -> String {
         text + "\n"
     })
     .clone()
+}
+
+/// True where an operation has parameters in its query.
+pub fn takes_query(method: &str, path: &str) -> bool {
+    static OPERATIONS: OnceLock<BTreeSet<(String, String)>> = OnceLock::new();
+    let operations = OPERATIONS.get_or_init(|| {
+        let (_, document) = routes();
+        let mut found = BTreeSet::new();
+        for (path, methods) in document["paths"].as_object().into_iter().flatten() {
+            for (method, operation) in methods.as_object().into_iter().flatten() {
+                let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+                if parameters.any(|parameter| parameter["in"] == "query") {
+                    found.insert((method.to_uppercase(), path.clone()));
+                }
+            }
+        }
+        found
+    });
+    let method = if method == "HEAD" { "GET" } else { method };
+    operations.contains(&(method.to_owned(), path.to_owned()))
 }
 
 /// The same with keys in order, whatever order the build's maps keep.

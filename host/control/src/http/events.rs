@@ -42,11 +42,14 @@ pub async fn pipeline_events(
     let mut page = query.page()?;
     let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let streams = accepts.contains("text/event-stream");
-    if let (true, Some(last)) = (streams, headers.get("last-event-id")) {
-        page.after = Some(last.to_str().unwrap_or_default().to_owned());
-    }
-    if page.after_number().is_err() {
+    let last = headers.get("last-event-id").map(|value| value.to_str().unwrap_or_default().to_owned());
+    let is_number = |text: &Option<String>| text.as_deref().is_none_or(|text| text.parse::<i64>().is_ok());
+    // Also where it is not used: a client that sends another has misunderstood it.
+    if !is_number(&page.after) || !is_number(&last) {
         return Err(Problem::new(Code::InvalidParameter, "after, Last-Event-ID: expected an event's number"));
+    }
+    if streams && last.is_some() {
+        page.after = last;
     }
     if streams {
         // A change between this and the first read wakes the stream once too often.

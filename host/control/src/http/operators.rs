@@ -1,6 +1,6 @@
 //! `/v1/operators`: the registry.
 
-use super::body::{Json, check_announced};
+use super::body::{Json, check_announced, discard};
 use super::extract::{PathOf, QueryOf, Who};
 use super::{blocking, files};
 use crate::control::{Change, Control};
@@ -8,12 +8,13 @@ use crate::host::{OperatorTest, OperatorTested};
 use crate::problem::{Code, Problem};
 use crate::registry;
 use crate::store::operators;
+use crate::wire::Bytes;
 use crate::wire::operators::VersionView;
 use crate::wire::page::{List, PageQuery};
 use crate::wire::paths::{Named, Versioned};
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -51,21 +52,25 @@ pub async fn list_versions(
 
 /// Uploads a component: the body is its bytes. The same bytes again are the same version.
 #[utoipa::path(post, path = "/v1/operators/{name}/versions", tag = "operators", params(Named),
-    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    request_body(content = Bytes, content_type = "application/wasm"),
     responses(
-        (status = 201, description = "a new version", body = VersionView),
-        (status = 200, description = "the operator had these bytes already", body = VersionView),
+        (status = 201, description = "a new version", body = VersionView,
+            headers(("Location" = String, description = "the version"))),
+        (status = 200, description = "the operator had these bytes already", body = VersionView,
+            headers(("Location" = String, description = "the version"))),
     ))]
 pub async fn push_version(
     State(control): State<Arc<Control>>,
     Who(who): Who,
-    PathOf(path): PathOf<Named>,
+    path: Result<PathOf<Named>, Problem>,
     request: Request,
 ) -> Result<Response, Problem> {
-    check_announced(request.headers(), control.options.limits.component_bytes_max)?;
-    let received = {
-        let _place = place(&control, &control.uploads).await?;
-        registry::upload::receive(&control, request.into_body()).await?
+    let (path, received) = match admit(&control, path, request.headers()).await {
+        Ok((path, _place)) => (path, registry::upload::receive(&control, request.into_body()).await?),
+        Err(problem) => {
+            discard(&control, request).await;
+            return Err(problem);
+        }
     };
     let (found, received) = {
         let (control, name) = (control.clone(), path.name.clone());
@@ -86,6 +91,17 @@ pub async fn push_version(
     let location = format!("/v1/operators/{}/versions/{}", version.operator, version.version);
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, [(LOCATION, location)], axum::Json(VersionView::from(version))).into_response())
+}
+
+/// Whether an upload may begin: its name, its size, and a place among those under way.
+async fn admit(
+    control: &Control,
+    path: Result<PathOf<Named>, Problem>,
+    headers: &HeaderMap,
+) -> Result<(Named, OwnedSemaphorePermit), Problem> {
+    let PathOf(path) = path?;
+    check_announced(headers, control.options.limits.component_bytes_max)?;
+    Ok((path, place(control, &control.uploads).await?))
 }
 
 /// A version.
@@ -113,7 +129,7 @@ pub async fn delete_version(
 
 /// The bytes of a version.
 #[utoipa::path(get, path = "/v1/operators/{name}/versions/{version}/component", tag = "operators", params(Versioned),
-    responses((status = 200, description = "as they were uploaded", content_type = "application/wasm", body = Vec<u8>)))]
+    responses((status = 200, description = "as they were uploaded", content_type = "application/wasm", body = Bytes)))]
 pub async fn download_component(
     State(control): State<Arc<Control>>,
     PathOf(path): PathOf<Versioned>,

@@ -92,7 +92,8 @@ fn write_operation(page: &mut String, path: &str, method: &str, operation: &Valu
             shape(&content["schema"])
         )?;
     }
-    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+    let answers = operation["responses"].as_object().into_iter().flatten();
+    for (status, response) in answers.filter(|(_, response)| response.get("$ref").is_none()) {
         let contents = response["content"].as_object().into_iter().flatten();
         let shapes: Vec<String> = contents.map(|(_, content)| shape(&content["schema"])).collect();
         write!(
@@ -103,7 +104,13 @@ fn write_operation(page: &mut String, path: &str, method: &str, operation: &Valu
             shapes.join(", ")
         )?;
     }
-    write!(page, "</table></details>")
+    let codes = operation["x-weir-codes"].as_array().into_iter().flatten();
+    let codes: Vec<String> = codes.map(text).collect();
+    write!(
+        page,
+        "<tr><td>refused<td>{}<td><a href=\"#Problem\">Problem</a></table></details>",
+        codes.join(", ")
+    )
 }
 
 fn shape(schema: &Value) -> String {

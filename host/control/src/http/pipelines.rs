@@ -36,7 +36,8 @@ pub async fn list_pipelines(
 
 /// A pipeline.
 #[utoipa::path(get, path = "/v1/pipelines/{name}", tag = "pipelines", params(Named),
-    responses((status = 200, description = "its draft, and what is applied", body = PipelineView)))]
+    responses((status = 200, description = "its draft, and what is applied", body = PipelineView,
+        headers(("ETag" = String, description = "what `If-Match` takes")))))]
 pub async fn show_pipeline(
     State(control): State<Arc<Control>>,
     PathOf(path): PathOf<Named>,
@@ -49,10 +50,12 @@ pub async fn show_pipeline(
 /// Makes the draft what the body says: TOML, or JSON of the same shape. Nothing of it runs before it is applied.
 #[utoipa::path(put, path = "/v1/pipelines/{name}", tag = "pipelines",
     params(Named, ("If-Match" = Option<String>, Header, description = "only where the pipeline is still this")),
-    request_body(content((String = "application/toml"), (serde_json::Value = "application/json")), description = "the pipeline file"),
+    request_body(content((String = "application/toml"), (Object = "application/json")), description = "the pipeline file"),
     responses(
-        (status = 201, description = "a new pipeline", body = PipelineView),
-        (status = 200, description = "the draft is this now", body = PipelineView),
+        (status = 201, description = "a new pipeline", body = PipelineView,
+            headers(("ETag" = String, description = "what `If-Match` takes"))),
+        (status = 200, description = "the draft is this now", body = PipelineView,
+            headers(("ETag" = String, description = "what `If-Match` takes"))),
     ))]
 pub async fn put_pipeline(
     State(control): State<Arc<Control>>,
@@ -115,8 +118,10 @@ pub async fn plan_pipeline(
     params(Named, ("If-Match" = Option<String>, Header, description = "only where the pipeline is still this")),
     request_body = ApplyRequest,
     responses(
-        (status = 200, description = "it is done", body = AppliedView),
-        (status = 202, description = "it has begun: a start, a restart or a swap", body = AppliedView),
+        (status = 200, description = "it is done", body = AppliedView,
+            headers(("Location" = String, description = "what to watch"))),
+        (status = 202, description = "it has begun: a start, a restart or a swap", body = AppliedView,
+            headers(("Location" = String, description = "what to watch"))),
     ))]
 pub async fn apply_pipeline(
     State(control): State<Arc<Control>>,
@@ -149,7 +154,8 @@ pub async fn apply_pipeline(
 /// Is to run.
 #[utoipa::path(post, path = "/v1/pipelines/{name}/start", tag = "pipelines", params(Named),
     request_body = Option<StartRequest>,
-    responses((status = 202, description = "its status shows how it goes", body = PipelineView)))]
+    responses((status = 202, description = "its status shows how it goes", body = PipelineView,
+        headers(("Location" = String, description = "what to watch")))))]
 pub async fn start_pipeline(
     State(control): State<Arc<Control>>,
     Who(who): Who,
@@ -162,7 +168,8 @@ pub async fn start_pipeline(
 
 /// Is to stop: what was read is decided first.
 #[utoipa::path(post, path = "/v1/pipelines/{name}/stop", tag = "pipelines", params(Named),
-    responses((status = 202, description = "its status shows how it goes", body = PipelineView)))]
+    responses((status = 202, description = "its status shows how it goes", body = PipelineView,
+        headers(("Location" = String, description = "what to watch")))))]
 pub async fn stop_pipeline(
     State(control): State<Arc<Control>>,
     Who(who): Who,
@@ -175,7 +182,8 @@ pub async fn stop_pipeline(
 /// Is to stop, and to run again.
 #[utoipa::path(post, path = "/v1/pipelines/{name}/restart", tag = "pipelines",
     params(Named, ("If-Match" = Option<String>, Header, description = "only where the pipeline is still this")),
-    responses((status = 202, description = "its status shows how it goes", body = PipelineView)))]
+    responses((status = 202, description = "its status shows how it goes", body = PipelineView,
+        headers(("Location" = String, description = "what to watch")))))]
 pub async fn restart_pipeline(
     State(control): State<Arc<Control>>,
     Who(who): Who,

@@ -8,6 +8,7 @@ use crate::host::{CheckpointInfo, SavepointInfo};
 use crate::pipelines;
 use crate::problem::{Code, Problem};
 use crate::registry::{INCOMING, Received};
+use crate::wire::Bytes;
 use crate::wire::page::List;
 use crate::wire::paths::{Named, NamedSavepoint};
 use crate::wire::savepoints::SavepointRequest;
@@ -91,7 +92,7 @@ pub async fn delete_savepoint(
 
 /// A savepoint as one tar file.
 #[utoipa::path(get, path = "/v1/pipelines/{name}/savepoints/{savepoint}/export", tag = "savepoints", params(NamedSavepoint),
-    responses((status = 200, description = "`weir savepoint` reads it", content_type = "application/x-tar", body = Vec<u8>)))]
+    responses((status = 200, description = "`weir savepoint` reads it", content_type = "application/x-tar", body = Bytes)))]
 pub async fn export_savepoint(
     State(control): State<Arc<Control>>,
     PathOf(path): PathOf<NamedSavepoint>,

@@ -23,7 +23,8 @@ use std::sync::Arc;
 #[utoipa::path(post, path = "/v1/pipelines/{name}/operators/{id}/swap", tag = "swaps", params(NamedId),
     request_body = SwapRequest,
     responses(
-        (status = 202, description = "it has begun", body = SwapView),
+        (status = 202, description = "it has begun", body = SwapView,
+            headers(("Location" = String, description = "the swap"))),
         (status = 200, description = "what a dry run has found", body = DryRun),
     ))]
 pub async fn swap_operator(
@@ -35,7 +36,7 @@ pub async fn swap_operator(
     let name = path.name.clone();
     let asked = Asked {
         component: asked.version.wanted()?,
-        rules: asked.rules.rules()?,
+        rules: asked.rules.rules(&asked.probation)?,
         dry_run: asked.dry_run,
         force: asked.force,
     };
@@ -47,7 +48,8 @@ pub async fn swap_operator(
 /// Goes back to the version before, with the state as it is: a swap like any other.
 #[utoipa::path(post, path = "/v1/pipelines/{name}/rollback", tag = "swaps", params(Named),
     request_body = Option<RollbackRequest>,
-    responses((status = 202, description = "it has begun", body = SwapView)))]
+    responses((status = 202, description = "it has begun", body = SwapView,
+            headers(("Location" = String, description = "the swap")))))]
 pub async fn rollback_pipeline(
     State(control): State<Arc<Control>>,
     Who(who): Who,
@@ -57,7 +59,7 @@ pub async fn rollback_pipeline(
     let name = path.name.clone();
     let asked = Asked {
         component: Wanted::Previous,
-        rules: asked.rules.rules()?,
+        rules: asked.rules.rules(&asked.probation)?,
         dry_run: false,
         force: asked.force,
     };

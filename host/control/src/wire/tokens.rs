@@ -18,6 +18,7 @@ pub struct TokenRequest {
     /// What it may do.
     pub role: Role,
     /// How long it is valid, such as `"90d"`.
+    #[schema(example = "90d")]
     pub expires_in: String,
 }
 

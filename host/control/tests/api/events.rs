@@ -25,6 +25,17 @@ fn events_come_in_pages() {
 }
 
 #[test]
+fn a_last_event_that_is_no_number_is_refused_also_where_no_stream_is_asked_for() {
+    let server = Server::with_orders();
+    let bearer = format!("Bearer {}", server.token);
+    for accept in ["*/*", "text/event-stream"] {
+        let headers = [("authorization", bearer.as_str()), ("accept", accept), ("last-event-id", "x")];
+        let answer = server.send("GET", "/v1/pipelines/orders/events", &headers, b"");
+        answer.refused(400, "invalid_parameter");
+    }
+}
+
+#[test]
 fn a_stream_goes_on_as_it_happens_after_the_last_event_that_the_client_has() {
     let server = Server::with_orders();
     let mut stream = TcpStream::connect(server.address).unwrap();

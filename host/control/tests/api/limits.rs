@@ -26,6 +26,7 @@ fn refusals_of_the_framework_have_the_same_shape() {
         server.send("POST", "/v1/tokens", &[("authorization", &bearer), ("content-type", kind)], body)
     };
     send("application/json", b"{").refused(400, "invalid_json");
+    send("application/json", br#"["ci", "viewer", "1h"]"#).refused(400, "invalid_json");
     send("text/xml", b"{}").refused(415, "unsupported_media_type");
     send("application/json", &vec![b' '; (1 << 20) + 1]).refused(413, "too_large");
     server.get("/v1/operators?limit=0").refused(400, "invalid_parameter");
@@ -33,6 +34,18 @@ fn refusals_of_the_framework_have_the_same_shape() {
     server.get("/v1/operators?page=2").refused(400, "invalid_parameter");
     server.get("/v1/audit?after=x").refused(400, "invalid_parameter");
     assert_eq!(server.send("HEAD", "/livez", &[], b"").is(200).bytes, b"");
+}
+
+#[test]
+fn a_query_where_there_is_nothing_to_ask_is_refused() {
+    let server = Server::with_orders();
+    for path in ["/v1/pipelines/orders/status?limit=1", "/v1/pipelines/orders/savepoints?after=a"] {
+        server.get(path).refused(400, "invalid_parameter");
+    }
+    server.delete("/v1/pipelines/orders?force=true").refused(400, "invalid_parameter");
+    server.get("/v1/pipelines/orders/status?").is(200);
+    // Who asks whether it lives may add what keeps a cache away.
+    server.send("GET", "/livez?at=1", &[], b"").is(200);
 }
 
 #[test]

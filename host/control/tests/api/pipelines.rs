@@ -81,6 +81,17 @@ fn a_plan_that_is_not_what_would_be_done_now_is_stale() {
 }
 
 #[test]
+fn a_body_that_may_be_left_out_may_be_null_and_is_no_list() {
+    let server = Server::with_orders();
+    let start = |body: &[u8]| server.as_token(&server.token, "POST", "/v1/pipelines/orders/start", body);
+    for body in [&b""[..], b"null", b"{}", br#"{"from_savepoint": null}"#] {
+        start(body).is(202);
+    }
+    start(b"[]").refused(400, "invalid_json");
+    start(br#"[null, false, false]"#).refused(400, "invalid_json");
+}
+
+#[test]
 fn if_match_guards_changes() {
     let server = Server::start();
     server.push("count", b"one").is(201);
@@ -158,7 +169,7 @@ fn a_service_that_opens_again_starts_what_is_to_run() {
 #[test]
 fn a_start_from_a_savepoint_counts_once() {
     let server = Server::with_orders();
-    let asked = json!({ "from_savepoint": "before", "replay_output": true });
+    let asked = json!({ "from_savepoint": "before", "replay_output": true, "again": true });
     server.post("/v1/pipelines/orders/start", asked.clone()).refused(409, "pipeline_not_stopped");
     server
         .post("/v1/pipelines/orders/start", json!({ "from_savepoint": "../x" }))
@@ -171,7 +182,11 @@ fn a_start_from_a_savepoint_counts_once() {
     // The host goes down before the start was decided: it is tried again.
     let server = server.reopened();
     server.wait_for_status("orders", "running");
-    assert_eq!(server.host.starts.lock().unwrap()[0].from_savepoint.as_deref(), Some("before"));
+    let start = server.host.starts.lock().unwrap()[0].clone();
+    assert_eq!(
+        (start.from_savepoint.as_deref(), start.replay_output, start.again),
+        (Some("before"), true, true)
+    );
     server.post("/v1/pipelines/orders/restart", json!({})).is(202);
     server.wait("a start", || (server.host.starts.lock().unwrap().len() == 2).then_some(()));
     assert_eq!(server.host.starts.lock().unwrap()[1].from_savepoint, None);

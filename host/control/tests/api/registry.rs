@@ -84,4 +84,5 @@ fn sample_records_run_through_a_version() {
     let tested = server.post(path, json!({ "input": [{ "value": "a" }] })).is(200).json();
     assert_eq!(tested["output"][0]["value"], "a");
     server.post(path, json!({ "inputs": [] })).refused(400, "invalid_json");
+    server.post(path, json!({ "input": [], "confg": {} })).refused(400, "invalid_json");
 }

@@ -4,6 +4,7 @@
 
 mod calls;
 mod failures;
+mod generated;
 mod guests;
 mod keyed;
 mod loading;

@@ -149,4 +149,6 @@ fn directory_of(path: &Path) -> std::io::Result<PathBuf> {
 }
 
 #[cfg(test)]
+mod generated_tests;
+#[cfg(test)]
 mod tests;

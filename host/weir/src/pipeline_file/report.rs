@@ -58,11 +58,23 @@ impl Report {
         problems.dedup();
         let line = |problem: &Located| {
             let place = source.describe(problem.place);
-            match problem.path.as_str() {
+            in_one_line(&match problem.path.as_str() {
                 "" => format!("{place}: {}", problem.message),
                 path => format!("{place}: {path}: {}", problem.message),
-            }
+            })
         };
         problems.iter().map(line).collect()
     }
+}
+
+/// A key may hold any character, also a line feed.
+fn in_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() {
+            true => line.extend(character.escape_default()),
+            false => line.push(character),
+        }
+    }
+    line
 }

@@ -9,6 +9,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// A longer key is no misspelling of a known one.
+const NAME_BYTES_COMPARED_MAX: usize = 100;
+
 static EMPTY: Table = Table { entries: Vec::new() };
 
 /// A table that is being read.
@@ -209,7 +212,9 @@ impl<'a> Section<'a> {
             _ => None,
         };
         if found.is_none() {
-            self.wrong(key, "a duration with its unit, such as \"5s\", \"200ms\" or \"10m\"", &node.value);
+            let expected =
+                "a duration with its unit, such as \"5s\", \"200ms\" or \"10m\", of at most 100 years";
+            self.wrong(key, expected, &node.value);
         }
         found
     }
@@ -274,8 +279,11 @@ impl<'a> Section<'a> {
             if self.answer_foreign(name, node) {
                 continue;
             }
+            // The distance costs the product of both lengths, and a key may be as long as the file.
+            let near = name.len() <= NAME_BYTES_COMPARED_MAX;
             let nearest = known
                 .iter()
+                .filter(|_| near)
                 .map(|key| (strsim::damerau_levenshtein(name, key), *key))
                 .filter(|(distance, _)| *distance <= name.chars().count().div_ceil(3).max(1))
                 .min();

@@ -11,6 +11,11 @@ use weir_protocol::plan::{FileFormat, SourceKind, SourceSpec};
 const KINDS: &[(&str, Kind)] =
     &[("kafka", Kind::Kafka), ("generator", Kind::Generator), ("files", Kind::Files)];
 
+/// Each partition has its place in memory and in every manifest.
+const GENERATOR_PARTITIONS_MAX: u32 = 10_000;
+/// A value is in memory as a whole.
+const GENERATOR_VALUE_BYTES_MAX: usize = 16 << 20;
+
 /// The words of the key `format`.
 pub const FORMATS: &[(&str, FileFormat)] = &[("json", FileFormat::JsonLines), ("raw", FileFormat::RawLines)];
 
@@ -48,8 +53,13 @@ pub fn read(name: String, section: Section<'_>, only: Option<&str>, directory: &
             format: section.choice("format", FORMATS).unwrap_or_default(),
         },
     };
-    if matches!(&kind, SourceKind::Generator { partitions: 0, .. }) {
-        section.problem("partitions", "expected at least 1");
+    if let SourceKind::Generator { partitions, value_bytes, .. } = &kind {
+        if !(1..=GENERATOR_PARTITIONS_MAX).contains(partitions) {
+            section.problem("partitions", format!("expected 1 to {GENERATOR_PARTITIONS_MAX}"));
+        }
+        if *value_bytes > GENERATOR_VALUE_BYTES_MAX {
+            section.problem("value_bytes", "expected at most 16MiB");
+        }
     }
     if matches!(&kind, SourceKind::Files { paths, .. } if paths.is_empty()) {
         section.problem("paths", "is missing: the files to read");

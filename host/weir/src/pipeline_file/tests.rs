@@ -165,8 +165,8 @@ fn a_wrong_type_says_what_was_expected_and_what_was_found() {
         problems(&text),
         [
             "p.toml:1:1: parallelism: expected a whole number, found \"two\"",
-            "p.toml:12:1: checkpoint.interval: expected a duration with its unit, such as \"5s\", \"200ms\" or \"10m\", found 5",
-            "p.toml:13:1: checkpoint.timeout: expected a duration with its unit, such as \"5s\", \"200ms\" or \"10m\", found \"soon\"",
+            "p.toml:12:1: checkpoint.interval: expected a duration with its unit, such as \"5s\", \"200ms\" or \"10m\", of at most 100 years, found 5",
+            "p.toml:13:1: checkpoint.timeout: expected a duration with its unit, such as \"5s\", \"200ms\" or \"10m\", of at most 100 years, found \"soon\"",
         ]
     );
 }

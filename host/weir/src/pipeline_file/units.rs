@@ -2,9 +2,12 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+/// The longest duration, 100 years: several of them can be added up, and to the time that it is.
+pub const DURATION_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+
 /// `5s`, `200ms`, `10m`, `1h 30m`.
 pub fn duration(text: &str) -> Option<Duration> {
-    humantime::parse_duration(text.trim()).ok()
+    humantime::parse_duration(text.trim()).ok().filter(|duration| *duration <= DURATION_MAX)
 }
 
 /// A duration as an argument of the command line.
@@ -67,6 +70,8 @@ mod tests {
         assert_eq!(duration("1h 30m"), Some(Duration::from_secs(5400)));
         assert_eq!(duration("5"), None);
         assert_eq!(duration("soon"), None);
+        assert_eq!(duration("36600 days"), Some(DURATION_MAX));
+        assert_eq!(duration("101years"), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `weir serve` as its users meet it: uploads, pipelines without a broker, kill -9, what a document may reach, and the
 //! command line as a client.
 
+use crate::harness::counting::{counting, is, records_out, works};
 use crate::harness::guests::{guest, weir};
 use crate::harness::job::Job;
 use crate::harness::server::Server;
@@ -8,35 +9,8 @@ use crate::harness::waiting::until;
 use serde_json::{Value, json};
 use std::process::Command;
 
-/// A pipeline that counts what a generator makes, without end.
-fn counting(stem: &str) -> Job {
-    let mut job = Job::local(stem);
-    job.add("[source.made]\nkind = \"generator\"\nrate = 2000\nkeys = 20");
-    job.add_operator("count", "made", "count_by_key", "");
-    job.add(&format!("[sink.out]\nkind = \"files\"\ninput = \"count\"\ndirectory = \"{}\"", job.name));
-    job
-}
-
 fn start(job: &Job) -> Server {
     Server::start(&job.data_dir(), &job.path("serve.log"), &[])
-}
-
-fn records_out(server: &Server, pipeline: &str) -> u64 {
-    server.status(pipeline)["running"]["records_out"].as_u64().unwrap_or(0)
-}
-
-fn works(server: &Server, pipeline: &str) {
-    until(&format!("{pipeline} to decide something"), || {
-        let status = server.status(pipeline);
-        let decided = status["running"]["last_checkpoint_epoch"].as_u64().unwrap_or(0);
-        (decided > 1 && records_out(server, pipeline) > 0).then_some(())
-    });
-}
-
-fn is(server: &Server, pipeline: &str, actual: &str) {
-    until(&format!("{pipeline} to be {actual}"), || {
-        (server.status(pipeline)["actual"] == actual).then_some(())
-    });
 }
 
 #[test]
@@ -93,6 +67,19 @@ fn an_operator_is_tried_on_the_server_without_any_pipeline() {
         answer["cpu_us"].as_u64().unwrap() > 0 && answer["memory_bytes"].as_u64().unwrap() > 0,
         "{answer}"
     );
+}
+
+#[test]
+fn an_operator_that_does_not_take_its_configuration_is_no_failure_of_the_server() {
+    let job = Job::local("served-trial-config");
+    let server = start(&job);
+    server.upload("tumbling-sum", "tumbling_sum");
+    for config in [json!({}), json!({"window_ms": "soon"}), json!({"colour": "red"})] {
+        let asked = json!({"input": [], "config": config});
+        let answer = server.post("/v1/operators/tumbling-sum/versions/1/test", &asked);
+        assert_eq!(answer.status, 422, "{config}: {answer:?}");
+        assert!(answer.body["message"].as_str().is_some_and(|told| !told.is_empty()), "{answer:?}");
+    }
 }
 
 #[test]

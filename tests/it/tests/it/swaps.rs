@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 /// Probation as short as it can be: the load is small.
 fn short() -> Value {
-    json!({"rules": {"probation": {"time": "200ms", "records": 20}}})
+    json!({"probation": {"time": "200ms", "records": 20}})
 }
 
 /// Longer than it takes any bad version to show what it is.
 fn long() -> Value {
-    json!({"rules": {"probation": {"time": "20s", "records": 1_000_000}}})
+    json!({"probation": {"time": "20s", "records": 1_000_000}})
 }
 
 fn serve(keyed: &KeyedJob) -> Server {
@@ -94,6 +94,9 @@ fn state_of_a_raised_version_is_migrated_at_the_barrier_and_foretold_by_a_dry_ru
     asked["dry_run"] = json!(true);
     let dry = server.try_swap(&name, "count", &next, &asked).expect(200);
     assert!(dry["migrated_entries"].as_u64().is_some_and(|entries| entries > 0), "{dry}");
+    let hasty = json!({"rules": {"pause_max": "0s"}});
+    let refused = server.try_swap(&name, "count", &next, &hasty);
+    assert_eq!((refused.status, &refused.body["code"]), (409, &json!("pause_too_long")), "{refused:?}");
     let id = server.swap(&name, "count", &next, &short());
     let swap = server.await_swap(&name, &id);
     assert_eq!(swap["state"], "completed", "{swap}");

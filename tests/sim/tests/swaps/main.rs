@@ -390,6 +390,26 @@ fn a_commit_in_doubt_that_took_no_effect_interrupts_the_swap() {
 }
 
 #[test]
+fn a_swap_that_is_asked_for_during_recovery_begins_in_the_next_life() {
+    let bench = Bench::start(&world(50), Version::First);
+    bench.runs(Version::First);
+    bench.has_had(100);
+    bench.world.outside.lock().next_commit = Some(CommitFault::RequestLost);
+    bench.release(100);
+    let begun = std::time::Instant::now();
+    while bench.meters.restarts.get() == 0 {
+        assert!(begun.elapsed() < PATIENCE, "the life does not end");
+        std::thread::yield_now();
+    }
+    bench.swap(Version::First, Version::Second).expect("the next life takes it");
+    bench.runs(Version::First);
+    bench.tells(&[prepared, probation]);
+    bench.release(200);
+    bench.tells(&[completed]);
+    bench.finish(Version::Second);
+}
+
+#[test]
 fn a_stop_in_probation_stops_with_the_old_version_and_loses_nothing() {
     let world = world(50);
     let bench = Bench::start(&world, Version::First);

@@ -23,7 +23,7 @@ use weir_runtime::meters::Meters;
 use weir_runtime::operator_task::{Handled, Moment, OperatorTask, OperatorTaskOptions};
 use weir_runtime::timer_rounds::{Firing, TimerRounds};
 use weir_state::backend::{RocksBackend, StateMemory};
-use weir_wasm::{GuestSink, Level, OperatorOptions, Prepared};
+use weir_wasm::{GuestSink, Level, OperatorError, OperatorOptions, Prepared};
 
 const NAME: &str = "test";
 /// Memory of the state that an operator is tried with.
@@ -88,7 +88,13 @@ impl Trial {
             state: state.clone(),
             guest: Arc::new(ToStandardError),
         });
-        let operator = started.map_err(|error| Failure::failed(error.to_string()))?;
+        let operator = started.map_err(|error| match error {
+            OperatorError::Ticker(_) => Failure::failed(error.to_string()),
+            // The operator does not take this configuration, or starts with none.
+            OperatorError::Config { .. } | OperatorError::Start(_) => {
+                Failure::configuration(error.to_string())
+            }
+        })?;
         let ports = NotedPorts::default();
         let operator = Box::new(PortsNoted { operator: Box::new(operator), ports: ports.clone() });
         let keyed = state.map(|state| {
