@@ -14,7 +14,7 @@ use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use weir_control::host::{
     Ending, Listener, PipelineDocument, PipelineEvent, Reason, Refused, RunningPipeline, RunningStatus,
@@ -45,8 +45,8 @@ struct Running {
     meters: Arc<Meters>,
     recent: Arc<Recent>,
     shape: Shape,
-    /// SHA-256 by operator, as the last life said.
-    digests: Arc<Mutex<BTreeMap<String, String>>>,
+    /// What runs, also after a swap.
+    versions: Arc<Versions>,
     prepare: Preparer,
 }
 
@@ -77,19 +77,20 @@ pub fn start(
     let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
     let (stop, stops) = bounded(1);
     let (handle, requests) = handle::channel();
-    let digests = Arc::new(Mutex::new(BTreeMap::new()));
-    let notices = ToListener { pipeline: name.clone(), listener: listener.clone(), digests: digests.clone() };
+    let notices = ToListener { pipeline: name.clone(), listener: listener.clone() };
+    let shape = Shape::of(&plan);
+    let versions = Arc::new(Versions::new(Version { plan, operators }, candidate));
     let running = Running {
         handle,
         stop,
         meters: meters.clone(),
         recent: host.sampler().watch(meters.clone()),
-        shape: Shape::of(&plan),
-        digests,
+        shape,
+        versions: versions.clone(),
         prepare: preparer(host),
     };
     let run = Run {
-        versions: Arc::new(Versions::new(Version { plan, operators }, candidate)),
+        versions,
         connectors: Arc::new(connectors) as Arc<dyn Connectors>,
         owner,
         directory,
@@ -194,7 +195,6 @@ fn schedule(host: &WeirHost, plan: &Plan, directory: &Path) -> Result<Option<Run
 struct ToListener {
     pipeline: String,
     listener: Arc<dyn Listener>,
-    digests: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Notices for ToListener {
@@ -205,7 +205,6 @@ impl Notices for ToListener {
         operators: &BTreeMap<String, String>,
         is_candidate: bool,
     ) {
-        *self.digests.lock().unwrap_or_else(PoisonError::into_inner) = operators.clone();
         let event = PipelineEvent::Running {
             incarnation: incarnation.to_string(),
             epoch: epoch.0,
@@ -240,7 +239,7 @@ impl RunningPipeline for Running {
     }
 
     fn status(&self) -> RunningStatus {
-        let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        let digests = self.versions.current().digests();
         self.shape.status(&self.meters, &self.recent.rates(), &digests, now_ms())
     }
 

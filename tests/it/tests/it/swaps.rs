@@ -54,6 +54,12 @@ fn a_good_version_takes_over_state_and_stream_and_again_an_older_one() {
         assert_eq!(swap["state"], "completed", "{swap}");
         goes_on(&keyed);
         keyed.is_right_so_far(version);
+        let (operator, number) = version.split_once('@').unwrap();
+        let uploaded = server.get(&format!("/v1/operators/{operator}/versions/{number}")).expect(200);
+        let status = server.status(&name);
+        let operators = status["running"]["operators"].as_array().unwrap();
+        let count = operators.iter().find(|operator| operator["operator"] == "count").unwrap();
+        assert_eq!(count["sha256"], uploaded["sha256"], "the status shows what runs: {version}");
     }
     assert_eq!(server.status(&name)["running"]["restarts"], 0);
     ends_exact(keyed, server);
