@@ -67,11 +67,8 @@ const NATIVE: &[Native] = &[
 ];
 
 /// What the lines of the manual call, and what gives them a network of their own.
-const OF_THE_MANUAL: &[Native] = &[
-    program("curl", "curl", &["curl"]),
-    program("jq", "jq", &["jq"]),
-    program("ip", "iproute2", &["ip"]),
-];
+const OF_THE_MANUAL: &[Native] =
+    &[program("curl", "curl", &["curl"]), program("jq", "jq", &["jq"]), program("ip", "iproute2", &["ip"])];
 
 /// Checks everything that any chore needs, and installs it where that is allowed.
 pub fn run(checkout: &Checkout) -> Result<(), Stop> {

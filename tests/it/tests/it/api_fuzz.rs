@@ -1,11 +1,11 @@
 //! Every route of a live server under generated requests, which schemathesis makes of the server's own OpenAPI document:
 //! right ones, wrong ones, and right ones that meet what is there.
 
+use crate::harness::counting::{counting, is, records_out, works};
 use crate::harness::guests::{guest, repository};
 use crate::harness::job::Job;
 use crate::harness::server::Server;
 use crate::harness::waiting::{until, until_within};
-use crate::harness::counting::{counting, is, records_out, works};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs::File;
