@@ -59,10 +59,10 @@ impl Store {
     pub fn open(path: &Path) -> Result<Store, Problem> {
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_TIME_MAX)?;
+        backup::check(&connection, path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        backup::check(&connection, path)?;
         migrate(&mut connection)?;
         Ok(Store {
             connection: Mutex::new(connection),

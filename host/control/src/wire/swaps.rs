@@ -113,8 +113,8 @@ impl SwapRules {
             }
         }
         // The document says int64, as every number of an answer is one.
-        if self.probation.records.is_some_and(|records| i64::try_from(records).is_err()) {
-            let message = format!("rules.probation.records: expected at most {}", i64::MAX);
+        if probation.records.is_some_and(|records| i64::try_from(records).is_err()) {
+            let message = format!("probation.records: expected at most {}", i64::MAX);
             return Err(Problem::new(Code::InvalidParameter, message));
         }
         Ok(Rules {

@@ -186,9 +186,9 @@ fn what_cannot_be_a_swap_is_refused_and_leaves_the_pipeline_free() {
     server.post(SWAP, json!({ "version": 0 })).refused(400, "invalid_parameter");
     server.post(SWAP, json!({ "version": "x@y" })).refused(400, "invalid_parameter");
     server.post(SWAP, json!({ "version": 2, "probation": 3 })).refused(400, "invalid_json");
-    for rules in [json!({ "slowdown_max": -1 }), json!({ "probation": { "records": 1_u64 << 63 } })] {
-        server.post(SWAP, json!({ "version": 2, "rules": rules })).refused(400, "invalid_parameter");
-    }
+    let (slower, longer) = (json!({ "slowdown_max": -1 }), json!({ "records": 1_u64 << 63 }));
+    server.post(SWAP, json!({ "version": 2, "rules": slower })).refused(400, "invalid_parameter");
+    server.post(SWAP, json!({ "version": 2, "probation": longer })).refused(400, "invalid_parameter");
     server
         .post(SWAP, json!({ "version": 2, "rules": { "probation": ["1s", 1] } }))
         .refused(400, "invalid_json");

@@ -64,7 +64,7 @@ impl Demo {
         let versions = log.split_once("by version 1 / 2 / 3: ").unwrap_or_else(|| panic!("{log}")).1;
         let versions: Vec<u64> =
             versions.lines().next().unwrap().split(" / ").map(|count| count.parse().unwrap()).collect();
-        assert!(matches!(versions[..], [1.., 1.., 0]), "{log}");
+        assert!(matches!(versions[..], [first, second, 0] if first > 0 && second > 0), "{log}");
         assert!(log.contains("-> rolled_back: ") && log.contains("-> interrupted: "), "{log}");
         let gap = log.lines().find_map(|line| line.strip_prefix("longest gap ")).expect("the longest gap");
         assert!(gap.trim_start().split_once(" ms between two records").is_some(), "{log}");
@@ -98,7 +98,7 @@ fn the_demo_counts_each_record_once_also_where_somebody_else_kills_its_server() 
 
 #[test]
 fn the_demo_passes_its_records_through_two_topics() {
-    let mut demo = Demo::start(&["--kafka", &broker::shared().address()]);
+    let mut demo = Demo::start(&["--kafka", broker::shared().address()]);
     demo.weir.ends_with(0);
     demo.shows_that_nothing_went_wrong("2");
 }

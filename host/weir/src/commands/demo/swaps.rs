@@ -105,7 +105,7 @@ impl Steps<'_> {
 fn body(version: u32, long: bool) -> Value {
     let version = format!("{OPERATOR}@{version}");
     match long {
-        true => json!({"version": version, "rules": {"probation": {"time": LONG}}}),
+        true => json!({"version": version, "probation": {"time": LONG}}),
         false => json!({"version": version}),
     }
 }
