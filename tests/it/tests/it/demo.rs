@@ -107,7 +107,7 @@ fn the_demo_counts_each_record_once_also_where_somebody_else_kills_its_server() 
 
 #[test]
 fn the_demo_passes_its_records_through_two_topics() {
-    let mut demo = Demo::start(&["--kafka", &broker::shared().address()]);
+    let mut demo = Demo::start(&["--kafka", broker::shared().address()]);
     demo.ends_with(0);
     demo.shows_that_nothing_went_wrong("2");
 }
