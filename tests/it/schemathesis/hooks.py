@@ -101,9 +101,10 @@ def plan(case):
 
 def swap(case):
     """To one of two versions, quickly; now and then a trial."""
-    rules = {"probation": {"time": "100ms", "records": 1}}
+    probation = {"time": "100ms", "records": 1}
     version = one_of(case, [1, 2, "latest", f"{THERE['operator']}@1"])
-    return {"version": version, "rules": rules, "dry_run": one_of(case, [False, False, True]), "force": True}
+    trial = one_of(case, [False, False, True])
+    return {"version": version, "probation": probation, "dry_run": trial, "force": True}
 
 
 def component(case):
@@ -142,7 +143,7 @@ CHANGES = {
     "restart_pipeline": [CHANGED, unconditional],
     "rollback_pipeline": [
         set_path("name", KEPT, KEPT, GIVEN, None),
-        set_body(lambda case: {"rules": swap(case)["rules"], "force": True}),
+        set_body(lambda case: {"probation": swap(case)["probation"], "force": True}),
     ],
     "create_savepoint": [LOOKED_AT, set_body(lambda case: {"name": one_of(case, SAVEPOINTS)}, share=3)],
     "delete_savepoint": [

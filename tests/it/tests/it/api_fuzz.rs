@@ -45,7 +45,7 @@ fn what_is_there(server: &Server, kept: &Job, given: &Job) -> Value {
     }
     server.upload("count-by-key", "swap_good");
     server.upload("spare", "prefix");
-    let rules = json!({"rules": {"probation": {"time": "100ms", "records": 1}}});
+    let rules = json!({"probation": {"time": "100ms", "records": 1}});
     let swap = server.swap(&kept.name, "count", "count-by-key@2", &rules);
     let ended = server.await_swap(&kept.name, &swap);
     assert_eq!(ended["state"], "completed", "{ended}");

@@ -82,8 +82,8 @@ fn a_swap_whose_client_has_gone_away_comes_to_its_end() {
     let (job, server) = served("slow-gone");
     let before = server.status(&job.name);
     server.upload("count-by-key", "swap_good");
-    let rules = json!({"probation": {"time": "200ms", "records": 20}});
-    let body = json!({"version": 2, "rules": rules}).to_string();
+    let probation = json!({"time": "200ms", "records": 20});
+    let body = json!({"version": 2, "probation": probation}).to_string();
     let path = format!("/v1/pipelines/{}/operators/count/swap", job.name);
     let swaps = format!("/v1/pipelines/{}/swaps", job.name);
     let mut stays = Duration::ZERO;

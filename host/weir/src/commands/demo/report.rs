@@ -1,7 +1,7 @@
 //! The table at the end, and how everybody can check it.
 
 use super::pipelines::Place;
-use super::readers::{NOTHING, Readers};
+use super::readers::{FULL_SPEED, NOTHING, Readers};
 use super::recoveries::Recoveries;
 use super::story::line;
 use super::tally::Tally;
@@ -46,17 +46,16 @@ impl Report<'_> {
             &format!("median, {longest} longest"),
         );
         let (what, gap) = self.readers.longest_gap().unzip();
-        let ordinary = milliseconds(self.readers.gap_while(NOTHING));
-        row(
-            "longest gap",
-            &milliseconds(gap),
-            &format!("between two records, during {}; {ordinary} while {NOTHING}", what.unwrap_or("-")),
-        );
+        let what = what.unwrap_or("-");
+        row("longest gap", &milliseconds(gap), &format!("between two records, during {what}"));
+        let others = [NOTHING, FULL_SPEED].map(|what| milliseconds(self.readers.gap_while(what)));
+        let more = format!("while {NOTHING}; {} during {FULL_SPEED}", others[1]);
+        row("", &others[0], &more);
         let reader = match place.kafka {
             None => "a reader that looks for published files every 2 ms",
             Some(_) => "a consumer of committed records",
         };
-        line(&format!("\nThe gap is the time in which {reader} sees nothing new. See for yourself:"));
+        line(&format!("\nThe gap is the time in which {reader} sees nothing new.\nSee for yourself:"));
         see_for_yourself(tally, place);
     }
 }

@@ -4,7 +4,7 @@
 use super::host::Host;
 use super::pipelines::{FILE, OPERATOR, Place, SECONDS};
 use super::process::LOOK_INTERVAL;
-use super::readers::{NOTHING, Readers};
+use super::readers::{FULL_SPEED, NOTHING, Readers};
 use super::story;
 use super::topics::Feeder;
 use crate::failure::Failure;
@@ -13,8 +13,6 @@ use std::time::{Duration, Instant};
 
 /// Nothing that is waited for takes so long, as long as no records come out either.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
-/// What goes on at the end: back-pressure makes epochs long.
-const FULL_SPEED: &str = "the rest at full speed";
 /// Between two steps so many seconds' records come out.
 const SECONDS_BETWEEN_STEPS: u64 = 2;
 /// A topic is read to its end when all has come, or nothing for so long.

@@ -65,7 +65,7 @@ impl Steps<'_> {
 
     /// The line by which everybody can look at the swaps.
     pub fn tell_swaps(&self) {
-        story::by_hand(&format!("api $WEIR{}?limit=1", self.swaps()));
+        story::by_hand(&format!("api \"$WEIR{}?limit=1\"", self.swaps()));
     }
 
     fn swaps(&self) -> String {
