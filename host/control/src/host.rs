@@ -227,6 +227,11 @@ pub enum PipelineEvent {
         /// After how long.
         wait_ms: u64,
     },
+    /// A life in which a new version was on probation has ended, the old version goes on at once. That is no restart.
+    GoingBack {
+        /// Why.
+        cause: String,
+    },
     /// It is over.
     Ended(Ending),
     /// A swap has come further.

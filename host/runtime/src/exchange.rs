@@ -5,7 +5,6 @@
 
 use crate::waits::Waits;
 use crossbeam_channel::Sender;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use weir_protocol::align::Barrier;
@@ -71,18 +70,13 @@ impl Credit {
         room
     }
 
-    /// Takes room for a batch, waiting for it.
-    fn take(&self, bytes: usize, ended: &AtomicBool) -> Result<(), ConnectorError> {
-        let mut waiting = self.waiting();
-        while *waiting > 0 && *waiting + bytes > self.bytes_max {
-            if ended.load(Ordering::Relaxed) {
-                return Err(ConnectorError::transient("the incarnation has ended"));
-            }
-            let waited = self.freed.wait_timeout(waiting, LOOK_AFTER);
-            waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
+    /// Waits a while for room to be given back.
+    fn wait(&self, bytes: usize) {
+        let waiting = self.waiting();
+        if *waiting > 0 && *waiting + bytes > self.bytes_max {
+            // Whatever woke it, the caller looks again.
+            drop(self.freed.wait_timeout(waiting, LOOK_AFTER));
         }
-        *waiting += bytes;
-        Ok(())
     }
 
     /// Gives back the room of a batch that is about to be processed.
@@ -177,8 +171,9 @@ impl ExchangeSender {
 
     fn send_to(&self, to: usize, batch: Batch) -> Result<(), ConnectorError> {
         let (credit, bytes) = (&self.channels[to].credit, batch.size_bytes());
-        if !credit.try_take(bytes) {
-            self.waits.back_pressured(|| credit.take(bytes, &self.waits.ended))?;
+        while !credit.try_take(bytes) {
+            self.waits.still_alive()?;
+            self.waits.back_pressured(|| credit.wait(bytes));
         }
         self.waits.meters.records_out.add(batch.rows as u64);
         self.channels[to].send(Element::Batch(batch));

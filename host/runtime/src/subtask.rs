@@ -7,7 +7,7 @@ use crate::meters::Meters;
 use crate::persist::{Persisted, Prepared};
 use crate::successor::Successor;
 use crate::waits::Waits;
-use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,9 @@ const IDLE_WAIT: Duration = Duration::from_millis(10);
 
 /// The same where rows can also come from another subtask.
 const SHORT_WAIT: Duration = Duration::from_millis(1);
+
+/// A longer wait for a command is counted piece by piece, so that rates see it while it lasts.
+const COUNTED_WAIT: Duration = Duration::from_secs(1);
 
 /// How often the lag gauge is set, in batches.
 const LAG_EVERY_BATCHES: u32 = 64;
@@ -197,11 +200,7 @@ impl Subtask {
                 // With nowhere to put anything only a command can change that.
                 step @ (Step::Full | Step::Last | Step::Reopening) => {
                     let before = self.clock.monotonic();
-                    let command = match step {
-                        Step::Last => waits.idle(|| self.commands.recv()),
-                        _ => waits.back_pressured(|| self.commands.recv()),
-                    };
-                    let command = command.map_err(|_| Stop::Abandoned)?;
+                    let command = self.await_command(step == Step::Last)?;
                     if step != Step::Last {
                         self.meters.paused(self.clock.monotonic() - before);
                     }
@@ -209,6 +208,22 @@ impl Subtask {
                 }
             }
             waits.worked(&mut watch);
+        }
+    }
+
+    /// The next command, however long it takes. The wait is counted as it goes on.
+    fn await_command(&self, nothing_to_do: bool) -> Result<Command, Stop> {
+        loop {
+            let wait = || self.commands.recv_timeout(COUNTED_WAIT);
+            let command = match nothing_to_do {
+                true => self.waits.idle(wait),
+                false => self.waits.back_pressured(wait),
+            };
+            match command {
+                Ok(command) => return Ok(command),
+                Err(RecvTimeoutError::Disconnected) => return Err(Stop::Abandoned),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
         }
     }
 

@@ -40,11 +40,17 @@ impl Waits {
         result
     }
 
+    /// Nobody waits for an incarnation that has ended.
+    pub fn still_alive(&self) -> Result<(), ConnectorError> {
+        match self.ended.load(Ordering::Relaxed) {
+            true => Err(ConnectorError::transient("the incarnation has ended")),
+            false => Ok(()),
+        }
+    }
+
     /// Waits a moment for a full sink, and gives up when the incarnation has ended.
     pub fn for_room(&self) -> Result<(), ConnectorError> {
-        if self.ended.load(Ordering::Relaxed) {
-            return Err(ConnectorError::transient("the incarnation has ended"));
-        }
+        self.still_alive()?;
         self.back_pressured(|| std::thread::sleep(FULL_SINK_WAIT));
         Ok(())
     }

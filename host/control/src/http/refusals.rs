@@ -46,7 +46,7 @@ const CHANGE: &[Code] = &[DiskFull];
 #[rustfmt::skip]
 const TABLE: &[(&str, &str, &[&[Code]])] = &[
     ("GET", "/livez", &[]),
-    ("GET", "/readyz", &[]),
+    ("GET", "/readyz", &[&[Unavailable]]),
     ("GET", "/openapi.json", &[]),
     ("GET", "/docs", &[]),
 

@@ -269,7 +269,7 @@ pub struct EventView {
     pub seq: i64,
     /// RFC 3339.
     pub at: String,
-    /// `applied`, `running`, `restarting`, `stopped`, `finished`, `failed`, `superseded`, or `swap_…`.
+    /// `applied`, `running`, `restarting`, `going_back`, `stopped`, `finished`, `failed`, `superseded`, or `swap_…`.
     pub kind: String,
     /// More of it.
     #[schema(value_type = Object)]

@@ -219,6 +219,10 @@ impl Notices for ToListener {
         self.listener.happened(&self.pipeline, event);
     }
 
+    fn going_back(&self, cause: &str) {
+        self.listener.happened(&self.pipeline, PipelineEvent::GoingBack { cause: cause.to_owned() });
+    }
+
     fn swap(&self, notice: SwapNotice) {
         let event = match notice {
             SwapNotice::Prepared => SwapEvent::Prepared,

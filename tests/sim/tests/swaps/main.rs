@@ -56,6 +56,8 @@ impl Notices for Teller {
 
     fn restarting(&self, _: &str, _: Duration) {}
 
+    fn going_back(&self, _: &str) {}
+
     fn swap(&self, notice: SwapNotice) {
         if matches!(notice, SwapNotice::Probation { .. }) {
             self.world.outside.lock().next_commit = self.fault;
