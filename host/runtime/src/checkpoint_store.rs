@@ -18,6 +18,9 @@ use weir_protocol::manifest::{Manifest, ManifestError, ManifestHash};
 use weir_protocol::state::StatePart;
 use weir_protocol::verdict::{FoundManifest, Hint};
 
+/// How often the removal of a directory to which something is added meanwhile is begun.
+const REMOVE_ATTEMPTS_MAX: u32 = 100;
+
 const MANIFEST: &str = "manifest.json";
 const LAST_COMMITTED: &str = "LAST_COMMITTED";
 
@@ -217,15 +220,27 @@ impl CheckpointStore {
         // One that was going when the host was killed.
         remove_if_there(&going)?;
         rename(&place, &going)?;
-        remove_dir_all(going)
+        remove_whole(&going)
     }
 }
 
 fn remove_if_there(directory: &Path) -> io::Result<()> {
-    match remove_dir_all(directory) {
+    match remove_whole(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
     }
+}
+
+/// Removes a directory into which a life that was left behind may still write: what it adds meanwhile goes too, and once
+/// the directory is gone it can add nothing more.
+fn remove_whole(directory: &Path) -> io::Result<()> {
+    for _ in 1..REMOVE_ATTEMPTS_MAX {
+        match remove_dir_all(directory) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            result => return result,
+        }
+    }
+    remove_dir_all(directory)
 }
 
 /// Gives a file that never changes a second name, or copies it durably where the file system does not link it: another

@@ -151,7 +151,7 @@ fn coordinate(
         };
         spawn(subtask, reports_to.clone(), alive.clone())?;
     }
-    let jobs = spawn_workers(&version.plan, &reports_to, &ended)?;
+    let jobs = spawn_workers(workers(&version.plan), &reports_to, &ended, &alive)?;
     drop((reports_to, alive));
     let options = CoordinatorOptions {
         version: version.clone(),
@@ -180,7 +180,7 @@ fn coordinate(
         swap,
     );
     ended.store(true, Ordering::Relaxed);
-    // Nothing is ever sent here: the channel ends when the last subtask does.
+    // Nothing is ever sent here: the channel ends when the last subtask does, and all work beside the stream.
     if all_gone.recv_timeout(LEAVE_BEHIND_AFTER) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
         tracing::warn!(
             "a subtask is still in a call of its operator and is left behind; its limits will end it"
@@ -189,18 +189,29 @@ fn coordinate(
     result
 }
 
-/// Threads for work beside the stream, one of them for what is not state; they end with the coordinator, which holds the
+/// How many threads work beside the stream, one of them for what is not state.
+fn workers(plan: &Plan) -> usize {
+    let keyed = plan.shapes.iter().filter(|shape| shape.is_keyed()).count();
+    (keyed * plan.spec.parallelism).min(WORKERS_MAX) + 1
+}
+
+/// Threads for work beside the stream; they end with the coordinator, which holds the
 /// only sender. What is still queued when the incarnation ends is nobody's any more: the next one writes to the same disk.
 fn spawn_workers(
-    plan: &Plan,
+    count: usize,
     reports: &Sender<Report>,
     ended: &Arc<AtomicBool>,
+    alive: &Sender<()>,
 ) -> Result<Sender<Job>, ConnectorError> {
     let (jobs, queue) = unbounded::<Job>();
-    let keyed = plan.shapes.iter().filter(|shape| shape.is_keyed()).count();
-    for number in 0..(keyed * plan.spec.parallelism).min(WORKERS_MAX) + 1 {
+    for number in 0..count {
         let (queue, reports, ended) = (queue.clone(), reports.clone(), ended.clone());
-        let body = move || work(&queue, &reports, &ended);
+        // The next life clears away what is undecided: nothing may still be written there.
+        let alive = alive.clone();
+        let body = move || {
+            let _alive = alive;
+            work(&queue, &reports, &ended);
+        };
         std::thread::Builder::new()
             .name(format!("snapshot-{number}"))
             .spawn(body)

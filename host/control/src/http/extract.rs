@@ -24,8 +24,9 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for PathOf<
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<PathOf<T>, Problem> {
         let path = Path::<T>::from_request_parts(parts, state).await;
-        path.map(|Path(value)| PathOf(value))
-            .map_err(|error| Problem::new(Code::InvalidName, error.body_text()))
+        path.map(|Path(value)| PathOf(value)).map_err(|error| {
+            Problem::new(Code::InvalidName, error.body_text().trim_start_matches("Invalid URL: "))
+        })
     }
 }
 

@@ -64,7 +64,7 @@ const TABLE: &[(&str, &str, &[&[Code]])] = &[
     ("DELETE", "/v1/pipelines/{name}", &[PIPELINE, CHANGE, &[PipelineNotStopped, PreconditionFailed, Unavailable]]),
     ("POST", "/v1/pipelines/{name}/plan", &[PIPELINE, &[InvalidPipeline]]),
     ("POST", "/v1/pipelines/{name}/apply", &[PIPELINE, JSON, CHANGE, SWAP, &[StalePlan, PlanRefused, PreconditionFailed]]),
-    ("POST", "/v1/pipelines/{name}/start", &[PIPELINE, JSON, CHANGE, &[NotApplied, PipelineNotStopped]]),
+    ("POST", "/v1/pipelines/{name}/start", &[PIPELINE, JSON, CHANGE, FILES, &[NotFound, NotApplied, PipelineNotStopped]]),
     ("POST", "/v1/pipelines/{name}/stop", &[PIPELINE, CHANGE]),
     ("POST", "/v1/pipelines/{name}/restart", &[PIPELINE, CHANGE, &[NotApplied, PreconditionFailed]]),
     ("POST", "/v1/pipelines/{name}/rollback", &[PIPELINE, JSON, CHANGE, SWAP]),

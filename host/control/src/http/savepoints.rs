@@ -1,7 +1,7 @@
 //! `…/checkpoints` and `…/savepoints`: what a pipeline has on disk.
 
 use super::body::OptionalJson;
-use super::extract::{PathOf, Who};
+use super::extract::{PathOf, QueryOf, Who};
 use super::{blocking, files};
 use crate::control::{Change, Control};
 use crate::host::{CheckpointInfo, SavepointInfo};
@@ -9,7 +9,7 @@ use crate::pipelines;
 use crate::problem::{Code, Problem};
 use crate::registry::{INCOMING, Received};
 use crate::wire::Bytes;
-use crate::wire::page::List;
+use crate::wire::page::{List, PageQuery};
 use crate::wire::paths::{Named, NamedSavepoint};
 use crate::wire::savepoints::SavepointRequest;
 use axum::extract::State;
@@ -18,31 +18,35 @@ use axum::response::Response;
 use std::sync::Arc;
 
 /// Checkpoints on disk.
-#[utoipa::path(get, path = "/v1/pipelines/{name}/checkpoints", tag = "savepoints", params(Named),
+#[utoipa::path(get, path = "/v1/pipelines/{name}/checkpoints", tag = "savepoints", params(Named, PageQuery),
     responses((status = 200, description = "newest first", body = List<CheckpointInfo>)))]
 pub async fn list_checkpoints(
     State(control): State<Arc<Control>>,
     PathOf(path): PathOf<Named>,
+    QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<axum::Json<List<CheckpointInfo>>, Problem> {
+    let page = query.page()?;
     let found = blocking(move || {
         control.store.read(|connection| pipelines::find(connection, &path.name))?;
         Ok(control.host.checkpoints(path.name.as_str())?)
     });
-    Ok(axum::Json(List::whole(found.await?)))
+    Ok(axum::Json(List::part(found.await?, &page, |found| &found.id)?))
 }
 
 /// Savepoints.
-#[utoipa::path(get, path = "/v1/pipelines/{name}/savepoints", tag = "savepoints", params(Named),
+#[utoipa::path(get, path = "/v1/pipelines/{name}/savepoints", tag = "savepoints", params(Named, PageQuery),
     responses((status = 200, description = "newest first", body = List<SavepointInfo>)))]
 pub async fn list_savepoints(
     State(control): State<Arc<Control>>,
     PathOf(path): PathOf<Named>,
+    QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<axum::Json<List<SavepointInfo>>, Problem> {
+    let page = query.page()?;
     let found = blocking(move || {
         control.store.read(|connection| pipelines::find(connection, &path.name))?;
         Ok(control.host.savepoints(path.name.as_str())?)
     });
-    Ok(axum::Json(List::whole(found.await?)))
+    Ok(axum::Json(List::part(found.await?, &page, |found| &found.name)?))
 }
 
 /// Makes a savepoint of the newest decided checkpoint.

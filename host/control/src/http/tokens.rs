@@ -36,6 +36,12 @@ pub async fn create_token(
     Json(asked): Json<TokenRequest>,
 ) -> Result<(StatusCode, axum::Json<NewToken>), Problem> {
     let life = duration("expires_in", Some(&asked.expires_in))?;
+    if life.is_some_and(|life| life.is_zero()) {
+        return Err(Problem::new(
+            Code::InvalidParameter,
+            "expires_in: a token that opens nothing is of no use",
+        ));
+    }
     let made = blocking(move || {
         let (text, row) = token::generate(&control, asked.name.as_str(), asked.role, life);
         let change = Change {

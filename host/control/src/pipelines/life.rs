@@ -13,6 +13,9 @@ pub fn start(control: &Arc<Control>, who: &str, name: &Name, from: &StartFrom) -
     let change = Change::of_pipeline(who, "pipeline.start", name);
     change_life(control, change, name, &Event::StartAsked, |pipeline, alive| {
         must_be_applied(pipeline)?;
+        if let Some(wanted) = &from.savepoint {
+            must_have(control, name, wanted)?;
+        }
         if alive && *from != StartFrom::default() {
             return Err(Problem::new(
                 Code::PipelineNotStopped,
@@ -67,6 +70,14 @@ fn change_life(
         slot.step(event);
         Ok(pipeline)
     })
+}
+
+fn must_have(control: &Control, name: &Name, savepoint: &str) -> Result<(), Problem> {
+    match control.host.savepoints(name.as_str())?.iter().any(|found| found.name == savepoint) {
+        true => Ok(()),
+        false => Err(Problem::new(Code::NotFound, format!("pipeline {name} has no savepoint {savepoint}"))
+            .hint(format!("GET /v1/pipelines/{name}/savepoints lists those that there are"))),
+    }
 }
 
 fn must_be_applied(pipeline: &Pipeline) -> Result<(), Problem> {

@@ -48,8 +48,20 @@ impl<T> List<T> {
         List { items: rows.into_iter().map(show).collect(), next }
     }
 
-    /// All of a list.
-    pub fn whole(items: Vec<T>) -> List<T> {
-        List { items, next: None }
+    /// A page of a list that is at hand as a whole.
+    pub fn part(items: Vec<T>, page: &Page, key: impl Fn(&T) -> &str) -> Result<List<T>, Problem> {
+        let from = match &page.after {
+            None => 0,
+            Some(after) => match items.iter().position(|item| key(item) == after) {
+                Some(last) => last + 1,
+                None => {
+                    let message = format!("after: {after} is not there, or not any more");
+                    return Err(Problem::new(Code::InvalidParameter, message));
+                }
+            },
+        };
+        let limit = page.limit as usize;
+        let next = items.get(from..from + limit + 1).map(|page| key(&page[limit - 1]).to_owned());
+        Ok(List { items: items.into_iter().skip(from).take(limit).collect(), next })
     }
 }

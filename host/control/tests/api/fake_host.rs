@@ -208,7 +208,7 @@ impl Host for FakeHost {
     }
 
     fn savepoints(&self, _: &str) -> Result<Vec<SavepointInfo>, Refused> {
-        Ok(vec![savepoint("before-3")])
+        Ok(vec![savepoint("before-3"), savepoint("before")])
     }
 
     fn create_savepoint(&self, _: &str, name: Option<&str>) -> Result<SavepointInfo, Refused> {

@@ -176,6 +176,8 @@ fn a_start_from_a_savepoint_counts_once() {
         .refused(400, "invalid_json");
     server.post("/v1/pipelines/orders/stop", json!({})).is(202);
     server.wait_for_status("orders", "stopped");
+    let nowhere = json!({ "from_savepoint": "nowhere" });
+    server.post("/v1/pipelines/orders/start", nowhere).refused(404, "not_found");
     *server.host.silent.lock().unwrap() = true;
     server.post("/v1/pipelines/orders/start", asked).is(202);
     server.wait("a start", || (server.host.starts.lock().unwrap().len() == 2).then_some(()));
@@ -201,6 +203,12 @@ fn savepoints_are_made_exported_and_deleted() {
         server.as_token(&server.token, "POST", "/v1/pipelines/orders/savepoints", b"").is(201).json()["name"],
         "made-up"
     );
+    let path = "/v1/pipelines/orders/savepoints";
+    let first = server.get(&format!("{path}?limit=1")).is(200).json();
+    assert_eq!((&first["items"][0]["name"], &first["next"]), (&json!("before-3"), &json!("before-3")));
+    let rest = server.get(&format!("{path}?limit=1&after=before-3")).is(200).json();
+    assert_eq!((&rest["items"][0]["name"], &rest["next"]), (&json!("before"), &json!(null)));
+    server.get(&format!("{path}?after=gone")).refused(400, "invalid_parameter");
     let tar = server.get("/v1/pipelines/orders/savepoints/a.b/export").is(200);
     assert_eq!(tar.bytes, b"a tar file");
     assert_eq!(std::fs::read_dir(server.path("incoming")).unwrap().count(), 0);

@@ -67,3 +67,28 @@ fn an_old_checkpoint_is_whole_as_long_as_it_has_its_name() {
     });
     assert_eq!(store.names().unwrap().len(), 2);
 }
+
+#[test]
+fn a_directory_goes_also_where_something_is_added_meanwhile() {
+    let parent = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let directory = parent.path().join(round.to_string());
+        create_dir_all(&directory).unwrap();
+        std::thread::scope(|scope| {
+            let (begun, begins) = std::sync::mpsc::channel();
+            scope.spawn(|| {
+                let begun = begun;
+                // As a thread of a life that was left behind, until it finds nowhere to write.
+                for number in 0.. {
+                    if File::create(directory.join(number.to_string())).is_err() {
+                        break;
+                    }
+                    let _ = begun.send(());
+                }
+            });
+            begins.recv().unwrap();
+            remove_if_there(&directory).unwrap();
+        });
+        assert!(!directory.exists());
+    }
+}

@@ -112,3 +112,32 @@ fn verifying_is_given_up_when_the_incarnation_ends() {
     assert_eq!(counted.verification().run(), None);
     assert_eq!(counted.done(), 2);
 }
+
+/// Is written until the test opens the gate.
+struct Gated(crossbeam_channel::Receiver<()>);
+
+impl FrozenState for Gated {
+    fn persist(&mut self, _: &Path) -> Result<PersistedState, ConnectorError> {
+        let _ = self.0.recv();
+        Ok(PersistedState::default())
+    }
+}
+
+#[test]
+fn an_incarnation_is_not_over_before_the_work_beside_its_stream_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let ((open, gate), (reports_to, reports)) = (crossbeam_channel::bounded(0), unbounded());
+    let (alive, all_gone) = bounded::<()>(0);
+    let ended = Arc::new(AtomicBool::new(false));
+    let jobs = spawn_workers(2, &reports_to, &ended, &alive).unwrap();
+    drop(alive);
+    let frozen = Box::new(Gated(gate));
+    let part = FrozenPart { operator: "count".to_owned(), subtask: 0, ordinals: 0..1, frozen };
+    jobs.send(Job::Persist { epoch: Epoch(1), part, checkpoint: directory.path().to_owned() }).unwrap();
+    ended.store(true, Ordering::SeqCst);
+    drop(jobs);
+    assert_eq!(all_gone.try_recv(), Err(crossbeam_channel::TryRecvError::Empty), "one job is under way");
+    drop(open);
+    assert_eq!(all_gone.recv(), Err(crossbeam_channel::RecvError));
+    drop((reports_to, reports));
+}
