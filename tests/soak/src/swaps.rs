@@ -105,14 +105,14 @@ impl Kind {
         }
     }
 
-    /// The rules that it is judged by: a good one as shortly as can be, a bad one until each key has gone through a whole
+    /// How long it is judged: a good one as shortly as can be, a bad one until each key has gone through a whole
     /// hundred of its counts, or it may not have shown what it is.
-    pub fn rules(self, moments: &mut Moments) -> Value {
+    pub fn probation(self, moments: &mut Moments) -> Value {
         if self.is_bad() {
-            return json!({"probation": {"time": "1s", "records": 10_000}});
+            return json!({"time": "1s", "records": 10_000});
         }
         let (time, records) = (200 + moments.next(1000), 20 + moments.next(400));
-        json!({"probation": {"time": format!("{time}ms"), "records": records}})
+        json!({"time": format!("{time}ms"), "records": records})
     }
 
     /// May it have ended so?

@@ -103,9 +103,9 @@ impl Soak {
 
     /// Nobody else's request is served while a swap is open.
     fn second(&mut self, served: &mut Served, first: &str) -> Result<(), String> {
-        let rules = Kind::Older.rules(&mut self.moments);
+        let probation = Kind::Older.probation(&mut self.moments);
         let path = self.swap_path();
-        let answer = self.ask(served, &path, &json!({"version": FIRST, "rules": rules}))?;
+        let answer = self.ask(served, &path, &json!({"version": FIRST, "probation": probation}))?;
         self.summary.second_requests += 1;
         if answer.status == 409 && answer.body["code"] == "swap_in_progress" {
             return Ok(());

@@ -29,7 +29,7 @@ impl Soak {
             Kind::Older if current == FIRST && self.swaps.good.is_empty() => Kind::Good,
             kind => kind,
         };
-        let mut body = json!({"rules": kind.rules(&mut self.moments)});
+        let mut body = json!({"probation": kind.probation(&mut self.moments)});
         if kind == Kind::Back {
             let path = format!("/v1/pipelines/{}/rollback", self.keyed.job.name);
             return Ok((kind, Request { path, body }));
