@@ -27,10 +27,13 @@ use endings::Swaps;
 
 /// One record of so many has a value that no operator takes.
 const POISON_EVERY: u64 = 300;
-/// A host that has decided nothing for so long is stuck. A broker needs a quarter of it to come back.
-const STUCK_AFTER: Duration = Duration::from_secs(120);
+/// A host that has decided nothing for so long is stuck: three times as long as a checkpoint may take.
+const STUCK_AFTER: Duration = Duration::from_secs(180);
 /// Probation is one transaction, and ends at half of its time: a bad version needs so long to show what it is.
 const TRANSACTIONS: &str = "[kafka.main]\ntransaction_timeout = \"120s\"\n";
+/// Behind a probation that rolls back, or a broker that comes back, the first epoch holds all that has piled up, and the
+/// machine may be busy with something else.
+const CHECKPOINTS: &str = "timeout = \"60s\"";
 /// Looks without news after which the reader has read all there is: twice as long as a fetch that finds nothing.
 const QUIET_LOOKS: u32 = 5;
 
@@ -74,6 +77,7 @@ impl Soak {
         let broker = OwnBroker::start();
         let mut keyed = KeyedJob::start(&Cluster::at(&broker.address()), "soak", burst, POISON_EVERY);
         keyed.job.text = keyed.job.text.replace("[kafka.main]\n", TRANSACTIONS);
+        keyed.job.text = keyed.job.text.replace("timeout = \"20s\"", CHECKPOINTS);
         Soak {
             broker,
             keyed,
