@@ -14,6 +14,10 @@ use std::sync::Arc;
 /// The header with the request's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// On an answer that is no refusal, whatever its status: it is documented as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct NoRefusal;
+
 /// Runs a request and finishes its answer.
 pub async fn write(State(control): State<Arc<Control>>, request: Request, next: Next) -> Response {
     let request_id = control.new_id();
@@ -66,7 +70,8 @@ fn problem_of(response: &Response) -> Option<Problem> {
         return Some(problem.clone());
     }
     let status = response.status();
-    if !status.is_client_error() && !status.is_server_error() {
+    let is_refusal = status.is_client_error() || status.is_server_error();
+    if !is_refusal || response.extensions().get::<NoRefusal>().is_some() {
         return None;
     }
     // A refusal of axum's own, which no handler has seen.

@@ -1,6 +1,8 @@
 //! `/livez` and `/readyz`: no token, and nothing told.
 
+use super::answers::NoRefusal;
 use crate::control::Control;
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use std::sync::Arc;
@@ -17,9 +19,10 @@ pub async fn livez() -> &'static str {
     (status = 200, description = "all are", content_type = "text/plain", body = String),
     (status = 503, description = "not yet", content_type = "text/plain", body = String),
 ))]
-pub async fn readyz(State(control): State<Arc<Control>>) -> (StatusCode, &'static str) {
-    match control.ready.load(Ordering::SeqCst) && !*control.closing.borrow() {
+pub async fn readyz(State(control): State<Arc<Control>>) -> (StatusCode, Extension<NoRefusal>, &'static str) {
+    let (status, text) = match control.ready.load(Ordering::SeqCst) && !*control.closing.borrow() {
         true => (StatusCode::OK, "ok\n"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-    }
+    };
+    (status, Extension(NoRefusal), text)
 }
