@@ -303,7 +303,7 @@ pub trait RunningPipeline: Send + Sync {
     /// Begins a swap; what becomes of it comes as events.
     fn swap(&self, asked: &SwapAsked) -> Result<(), Refused>;
 
-    /// Cancels a swap that has not come to probation.
+    /// Cancels a swap that has not come to probation. [`Reason::NotFound`] where there is no swap.
     fn cancel_swap(&self) -> Result<(), Refused>;
 
     /// Sets the limits of operators as the document has them.

@@ -3,6 +3,7 @@
 
 mod observer;
 mod outcome;
+pub mod start;
 
 pub use outcome::end_swap;
 
@@ -15,12 +16,11 @@ use crate::pipelines::plan::resolve;
 use crate::problem::{Code, Problem};
 use crate::store::pipelines::Pipeline;
 use crate::store::swaps::SwapState;
-use crate::store::{events, pipelines as pipeline_rows, revisions, swaps};
+use crate::store::{events, revisions, swaps};
 use observer::Observer;
 use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -31,7 +31,14 @@ const RESTARTS_SHOWN_MAX: usize = 20;
 /// All pipelines that were touched since the service started.
 #[derive(Default)]
 pub struct Slots {
-    slots: Mutex<BTreeMap<String, Arc<Slot>>>,
+    places: Mutex<Places>,
+}
+
+#[derive(Default)]
+struct Places {
+    by_name: BTreeMap<String, Arc<Slot>>,
+    /// A place that is made from now on launches nothing.
+    closing: bool,
 }
 
 /// A pipeline's place.
@@ -66,8 +73,8 @@ pub struct Shown {
 impl Slots {
     /// The place of a pipeline, which is made where there is none.
     pub fn slot(&self, control: &Arc<Control>, name: &Name) -> Result<Arc<Slot>, Problem> {
-        let mut slots = self.lock();
-        if let Some(slot) = slots.get(name.as_str()) {
+        let mut places = self.lock();
+        if let Some(slot) = places.by_name.get(name.as_str()) {
             return Ok(slot.clone());
         }
         let (actions, to_do) = channel();
@@ -75,7 +82,7 @@ impl Slots {
             name: name.clone(),
             gate: Mutex::new(()),
             inner: Mutex::new(Inner {
-                deployment: Deployment::stopped(),
+                deployment: Deployment { closing: places.closing, ..Deployment::stopped() },
                 running: None,
                 restarts: VecDeque::new(),
                 incarnation: None,
@@ -87,21 +94,24 @@ impl Slots {
         std::thread::Builder::new()
             .name(format!("deploy-{name}"))
             .spawn(move || work(&weak_control, &weak_slot, &to_do))?;
-        slots.insert(name.to_string(), slot.clone());
+        places.by_name.insert(name.to_string(), slot.clone());
         Ok(slot)
     }
 
     /// A deleted pipeline has no place; its thread ends.
     pub fn remove(&self, name: &Name) {
-        self.lock().remove(name.as_str());
+        self.lock().by_name.remove(name.as_str());
     }
 
-    fn all(&self) -> Vec<Arc<Slot>> {
-        self.lock().values().cloned().collect()
+    /// All of them; those that come later launch nothing.
+    fn close(&self) -> Vec<Arc<Slot>> {
+        let mut places = self.lock();
+        places.closing = true;
+        places.by_name.values().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Slot>>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -167,29 +177,9 @@ impl Slot {
     }
 }
 
-/// Brings every pipeline to its desired state after a start of the service.
-pub fn start_all(control: &Arc<Control>) -> Result<(), Problem> {
-    let desired = control.store.write(|transaction| {
-        for swap in swaps::all_open(transaction)? {
-            // One in probation is decided by what the pipeline finds to be decided.
-            if swap.state != SwapState::Probation {
-                end_swap(control, transaction, swap, SwapState::Interrupted, "the host went down")?;
-            }
-        }
-        let all = pipeline_rows::all(transaction)?;
-        Ok(all.into_iter().filter(|pipeline| pipeline.desired_running).collect::<Vec<_>>())
-    })?;
-    for pipeline in desired {
-        let name = Name::parse(&pipeline.name).map_err(Problem::internal)?;
-        control.slots.slot(control, &name)?.step(&Event::StartAsked);
-    }
-    control.ready.store(true, Ordering::SeqCst);
-    Ok(())
-}
-
 /// Stops every pipeline, and waits; what is desired stays. Names those that did not stop in time.
 pub fn close_all(control: &Control, time_max: Duration) -> Vec<String> {
-    let slots = control.slots.all();
+    let slots = control.slots.close();
     slots.iter().for_each(|slot| slot.step(&Event::CloseAsked));
     let deadline = Instant::now() + time_max;
     slots.iter().filter(|slot| !slot.wait_for_end(deadline)).map(|slot| slot.name.to_string()).collect()

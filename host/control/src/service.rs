@@ -3,7 +3,7 @@
 mod connections;
 mod tls;
 
-use crate::control::Control;
+use crate::control::{Change, Control};
 use crate::host::Host;
 use crate::options::Options;
 use crate::reconcile;
@@ -105,12 +105,7 @@ impl Service {
             .map_err(ServiceError::Threads)?;
         let app = crate::http::app(control.clone());
         let limits = control.options.limits.clone();
-        let starting = control.clone();
-        runtime.spawn_blocking(move || {
-            if let Err(error) = reconcile::start_all(&starting) {
-                tracing::error!("pipelines are not started: {error}");
-            }
-        });
+        runtime.spawn(reconcile::start::start_all(control.clone()));
         runtime.spawn(tidy(control.clone()));
         runtime.spawn(back_up(control.clone()));
         runtime.block_on(connections::serve(&listener, tls, app, &limits, stopped, &control));
@@ -153,7 +148,9 @@ async fn tidy(control: Arc<Control>) {
             let before =
                 control.now().saturating_sub(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX));
             control.store.write(|transaction| {
-                pipelines::forget_deleted(transaction, before)?;
+                for name in pipelines::forget_deleted(transaction, before)? {
+                    control.note(transaction, &Change::of_pipeline("weir", "trash.empty", &name))?;
+                }
                 events::forget_old(transaction, control.options.limits.events_kept_max)
             })
         });

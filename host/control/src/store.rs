@@ -8,6 +8,7 @@ pub mod backup;
 pub mod events;
 pub mod operators;
 pub mod pipelines;
+mod private;
 pub mod rejected;
 pub mod revisions;
 pub mod swaps;
@@ -57,6 +58,13 @@ impl Page {
 impl Store {
     /// Opens the file, makes it where it is missing, and brings it up to date.
     pub fn open(path: &Path) -> Result<Store, Problem> {
+        private::create(path)?;
+        for suffix in ["-wal", "-shm"] {
+            let left = path.with_file_name(format!("{}{suffix}", backup::STORE));
+            if left.exists() {
+                private::restrict(&left)?;
+            }
+        }
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_TIME_MAX)?;
         backup::check(&connection, path)?;

@@ -93,7 +93,7 @@ fn answer(options: &CoordinatorOptions, subtasks: &[Sender<Command>], request: R
             let _ = answer.send(Err(Refusal::NotASwap(why.to_owned())));
         }
         Request::CancelSwap { answer } => {
-            let _ = answer.send(Err(Refusal::NothingToCancel("no swap is in progress")));
+            let _ = answer.send(Err(Refusal::NoSwap));
         }
         Request::SetLimits { operator, limits, answer } => {
             let Some(index) = options.version.operator(&operator) else {

@@ -20,9 +20,12 @@ pub enum Refusal {
     /// Another swap has not come to its end.
     #[error("a swap of operator {0} is in progress")]
     SwapInProgress(String),
-    /// There is no swap, or it is on probation.
-    #[error("{0}")]
-    NothingToCancel(&'static str),
+    /// There is no swap.
+    #[error("no swap is in progress")]
+    NoSwap,
+    /// The swap is on probation.
+    #[error("the new version has taken over and is on probation: swap back when it has ended")]
+    OnProbation,
     /// The change cannot be made while records flow.
     #[error("{0}")]
     NotASwap(String),

@@ -66,7 +66,8 @@ fn problem_of(response: &Response) -> Option<Problem> {
         return Some(problem.clone());
     }
     let status = response.status();
-    if !status.is_client_error() && !status.is_server_error() {
+    let is_refusal = status.is_client_error() || status.is_server_error();
+    if !is_refusal {
         return None;
     }
     // A refusal of axum's own, which no handler has seen.

@@ -5,10 +5,11 @@ use crate::control::{Change, Control};
 use crate::deployment::Event;
 use crate::name::Name;
 use crate::problem::{Code, Problem};
+use crate::reconcile::start::end_left_swap;
 use crate::store::pipelines::{self, Pipeline, StartFrom};
 use std::sync::Arc;
 
-/// It is to run. `from` counts for the start that follows.
+/// It is to run. `from` counts for the start that follows, and takes the place of what an earlier one asked for.
 pub fn start(control: &Arc<Control>, who: &str, name: &Name, from: &StartFrom) -> Result<Pipeline, Problem> {
     let change = Change::of_pipeline(who, "pipeline.start", name);
     change_life(control, change, name, &Event::StartAsked, |pipeline, alive| {
@@ -23,17 +24,17 @@ pub fn start(control: &Arc<Control>, who: &str, name: &Name, from: &StartFrom) -
             )
             .hint(format!("POST /v1/pipelines/{}/stop first", pipeline.name)));
         }
-        Ok(Some(from.clone()))
+        Ok(from.clone())
     })
 }
 
 /// It is not to run.
 pub fn stop(control: &Arc<Control>, who: &str, name: &Name) -> Result<Pipeline, Problem> {
     let change = Change::of_pipeline(who, "pipeline.stop", name);
-    change_life(control, change, name, &Event::StopAsked, |_, _| Ok(None))
+    change_life(control, change, name, &Event::StopAsked, |_, _| Ok(StartFrom::default()))
 }
 
-/// It is to stop, and to run again.
+/// It is to stop, and to run again. How its start was asked to begin holds until a start has begun so.
 pub fn restart(
     control: &Arc<Control>,
     who: &str,
@@ -44,7 +45,7 @@ pub fn restart(
     change_life(control, change, name, &Event::RestartAsked, |pipeline, _| {
         check_match(Some(pipeline), if_match)?;
         must_be_applied(pipeline)?;
-        Ok(None)
+        Ok(pipeline.start.clone())
     })
 }
 
@@ -53,7 +54,7 @@ fn change_life(
     change: Change,
     name: &Name,
     event: &Event,
-    check: impl FnOnce(&Pipeline, bool) -> Result<Option<StartFrom>, Problem>,
+    check: impl FnOnce(&Pipeline, bool) -> Result<StartFrom, Problem>,
 ) -> Result<Pipeline, Problem> {
     control.change(change, |change| {
         control.store.read(|connection| find(connection, name))?;
@@ -61,9 +62,13 @@ fn change_life(
         let _held = slot.hold();
         let pipeline = control.store.write(|transaction| {
             let pipeline = find(transaction, name)?;
-            let from = check(&pipeline, slot.show().actual.is_alive())?;
+            let alive = slot.show().actual.is_alive();
+            let from = check(&pipeline, alive)?;
+            if !alive {
+                end_left_swap(control, transaction, pipeline.id)?;
+            }
             pipelines::set_desired(transaction, pipeline.id, *event != Event::StopAsked)?;
-            pipelines::set_start(transaction, pipeline.id, from.as_ref())?;
+            pipelines::set_start(transaction, pipeline.id, Some(&from))?;
             control.note(transaction, change)?;
             find(transaction, name)
         })?;

@@ -5,7 +5,7 @@ use super::{find, pause, way_back};
 use crate::control::{Change, Control};
 use crate::deployment::{Actual, Event};
 use crate::document::{self, ComponentName};
-use crate::host::{DryRun, RunningPipeline, SwapAsked};
+use crate::host::{DryRun, Reason, Refused, RunningPipeline, SwapAsked};
 use crate::name::Name;
 use crate::problem::{Code, Problem};
 use crate::reconcile::{Slot, end_swap};
@@ -91,15 +91,22 @@ pub fn swap(
 ) -> Result<Outcome, Problem> {
     let action = match asked.component {
         Wanted::Previous => "pipeline.rollback",
+        _ if asked.dry_run => "pipeline.swap.dry_run",
         _ => "pipeline.swap",
     };
-    control.change(Change::of_pipeline(who, action, name), |change| {
+    let mut change = Change::of_pipeline(who, action, name);
+    // A rollback finds its operator.
+    if let Some(operator) = operator {
+        change.target = target(name, operator);
+    }
+    control.change(change, |change| {
         control.store.read(|connection| find(connection, name))?;
         let slot = control.slots.slot(control, name)?;
         let _held = slot.hold();
         let pipeline = control.store.read(|connection| find(connection, name))?;
         let old = applied(control, name, &pipeline)?.ok_or_else(not_applied)?;
         let (operator, component) = wanted(control, name, &pipeline, &old, operator, &asked.component)?;
+        change.target = target(name, &operator);
         let outline = document::read(&old.document.toml, name)?;
         let text =
             document::with_components(&old.document.toml, &outline, &[(operator.clone(), component)].into());
@@ -130,6 +137,10 @@ pub fn swap(
     })
 }
 
+fn target(name: &Name, operator: &str) -> String {
+    format!("pipeline/{name}/operator/{operator}")
+}
+
 /// Begins: the row first, so that no event of the swap comes before it.
 pub fn begin(
     control: &Control,
@@ -150,9 +161,13 @@ pub fn begin(
     slot.step(&Event::SwapBegun);
     if let Err(refused) = running.swap(&begin.asked()) {
         slot.step(&Event::SwapEnded);
-        control
-            .store
-            .write(|transaction| end_swap(control, transaction, row, SwapState::Failed, &refused.message))?;
+        control.store.write(|transaction| {
+            // The pipeline may have ended meanwhile: the first end counts.
+            match still_open(transaction, &row)? {
+                Some(row) => end_swap(control, transaction, row, SwapState::Failed, &refused.message),
+                None => Ok(()),
+            }
+        })?;
         control.wake();
         return Err(refused.into());
     }
@@ -260,7 +275,7 @@ pub fn cancel(control: &Arc<Control>, who: &str, name: &Name, id: &str) -> Resul
         let read = || control.store.read(|connection| find_swap(connection, pipeline.id, id));
         let mut swap = read()?;
         if !swap.state.is_open() {
-            return Err(Problem::new(Code::Conflict, "the swap is over"));
+            return Err(is_over());
         }
         let shown = slot.show();
         if !shown.actual.is_alive() {
@@ -278,9 +293,39 @@ pub fn cancel(control: &Arc<Control>, who: &str, name: &Name, id: &str) -> Resul
             swaps::put(transaction, &swap)?;
             control.note(transaction, change)
         })?;
-        running.cancel_swap()?;
+        if let Err(refused) = running.cancel_swap() {
+            give_up_unknown(control, &slot, &swap, refused)?;
+        }
         read()
     })
+}
+
+/// Ends a swap that the host does not know: its end could not be written when it came. One in probation stays, since
+/// the new version may be what runs: the next life tells.
+fn give_up_unknown(control: &Control, slot: &Slot, swap: &Swap, refused: Refused) -> Result<(), Problem> {
+    if refused.reason != Reason::NotFound {
+        return Err(refused.into());
+    }
+    control.store.write(|transaction| match still_open(transaction, swap)? {
+        // It has ended meanwhile.
+        None => Err(is_over()),
+        Some(swap) if swap.state == SwapState::Probation => {
+            Err(Problem::new(Code::Conflict, refused.message)
+                .hint("restart the pipeline: what runs then says how it ended"))
+        }
+        Some(swap) => {
+            let reason = "the pipeline knew nothing of it, and it was given up by request";
+            end_swap(control, transaction, swap, SwapState::Interrupted, reason)
+        }
+    })?;
+    slot.step(&Event::SwapEnded);
+    control.wake();
+    Ok(())
+}
+
+/// The swap as it is now, where it has not ended.
+fn still_open(connection: &rusqlite::Connection, swap: &Swap) -> Result<Option<Swap>, Problem> {
+    Ok(swaps::find(connection, swap.pipeline, &swap.id)?.filter(|swap| swap.state.is_open()))
 }
 
 /// A swap that is there.
@@ -306,6 +351,10 @@ pub fn rolled_back_before(details: Vec<String>) -> Problem {
     Problem::new(Code::PreviouslyRolledBack, "this component has failed probation in this pipeline")
         .hint("upload one that is mended, or send force = true to try it again")
         .details(details)
+}
+
+fn is_over() -> Problem {
+    Problem::new(Code::Conflict, "the swap is over")
 }
 
 fn not_applied() -> Problem {

@@ -7,10 +7,11 @@ use crate::control::Control;
 use crate::deployment::Event;
 use crate::host::{Ending, Listener, PipelineEvent, SwapEvent};
 use crate::problem::Problem;
-use crate::store::swaps::SwapState;
+use crate::store::swaps::{Swap, SwapState};
 use crate::store::{events, pipelines, swaps};
 use rusqlite::Connection;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,7 +70,7 @@ impl Observer {
                 pipelines::set_start(connection, self.pipeline, None)?;
                 let body = json!({ "incarnation": incarnation, "epoch": epoch, "operators": operators });
                 self.event(connection, "running", &body)?;
-                self.decide_swap(connection, *epoch, *candidate)
+                self.decide_swap(connection, *epoch, operators, *candidate)
             }
             PipelineEvent::Restarting { cause, wait_ms } => {
                 self.event(connection, "restarting", &json!({ "cause": cause, "wait_ms": wait_ms }))
@@ -82,11 +83,23 @@ impl Observer {
         }
     }
 
-    /// A swap that was in probation when its incarnation ended unheard: what runs now says how it ended.
-    fn decide_swap(&self, connection: &Connection, epoch: u64, candidate: bool) -> Result<(), Problem> {
+    /// A swap that was in probation when its incarnation ended unheard: what runs now says how it ended. So it does where
+    /// its end was told and could not be written, and the next life begins in the same process.
+    fn decide_swap(
+        &self,
+        connection: &Connection,
+        epoch: u64,
+        operators: &BTreeMap<String, String>,
+        candidate: bool,
+    ) -> Result<(), Problem> {
         let open = swaps::find_open(connection, self.pipeline)?;
+        let new_runs = |swap: &Swap| {
+            swap.to_sha256 != swap.from_sha256 && operators.get(&swap.operator) == Some(&swap.to_sha256)
+        };
         match open.filter(|swap| swap.state == SwapState::Probation) {
-            Some(swap) if candidate => complete_swap(&self.control, connection, swap, epoch),
+            Some(swap) if candidate || new_runs(&swap) => {
+                complete_swap(&self.control, connection, swap, epoch)
+            }
             Some(swap) => end_swap(
                 &self.control,
                 connection,

@@ -4,10 +4,11 @@
 //!
 //! The file is written beside its place and renamed. Where `control.sqlite` is missing, it takes its place at the start.
 
-use super::Store;
+use super::{Store, private};
 use crate::problem::Problem;
 use rusqlite::{Connection, params};
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The store itself.
@@ -20,6 +21,7 @@ pub fn write(store: &Store, data_dir: &Path) -> Result<bool, Problem> {
     let Some(permit) = store.begin_backup() else { return Ok(false) };
     let part = data_dir.join(format!("{BACKUP}.part"));
     remove(&part)?;
+    private::create(&part)?;
     let connection = Connection::open(data_dir.join(STORE))?;
     connection.execute("VACUUM INTO ?1", params![part.display().to_string()])?;
     File::open(&part)?.sync_all()?;
@@ -32,19 +34,41 @@ pub fn write(store: &Store, data_dir: &Path) -> Result<bool, Problem> {
 /// Before the store is opened: a copy of a data directory without `control.sqlite` goes on with the backup.
 pub fn restore(data_dir: &Path) -> Result<(), Problem> {
     let (path, backup) = (data_dir.join(STORE), data_dir.join(BACKUP));
-    if path.exists() || !backup.exists() {
+    if !backup.exists() {
         return Ok(());
+    }
+    if path.exists() {
+        return refuse_new(&path);
     }
     // What belonged to the missing file is of no use to another.
     for suffix in ["-wal", "-shm"] {
         remove(&data_dir.join(format!("{STORE}{suffix}")))?;
     }
     let part = data_dir.join(format!("{STORE}.part"));
-    fs::copy(&backup, &part)?;
-    File::open(&part)?.sync_all()?;
+    private::create(&part)?;
+    let mut restored = File::options().write(true).truncate(true).open(&part)?;
+    // Not with the mode of the backup, which an earlier version made readable for all.
+    io::copy(&mut File::open(&backup)?, &mut restored)?;
+    restored.sync_all()?;
     fs::rename(&part, &path)?;
     tracing::info!("{STORE} was not there: {BACKUP} has taken its place");
     Ok(())
+}
+
+/// A backup is of a store that was in use: a file beside it in which nothing ever was is none, and what is written into
+/// it would soon be the backup too.
+fn refuse_new(path: &Path) -> Result<(), Problem> {
+    // Opening a file without bytes would remove the log that belongs to it.
+    let is_new = fs::metadata(path)?.len() == 0 || {
+        let version: rusqlite::Result<i64> =
+            Connection::open(path)?.pragma_query_value(None, "user_version", |row| row.get(0));
+        // A file that cannot be read is told of when it is opened.
+        matches!(version, Ok(0))
+    };
+    match is_new {
+        true => Err(way_out(path, "is empty, though there is a backup")),
+        false => Ok(()),
+    }
 }
 
 /// Refuses a file that is not whole, such as a plain copy of one that was being written.
@@ -58,8 +82,12 @@ pub fn check(connection: &Connection, path: &Path) -> Result<(), Problem> {
 }
 
 fn damaged(path: &Path, found: &str) -> Problem {
+    way_out(path, &format!("is damaged ({found})"))
+}
+
+fn way_out(path: &Path, what: &str) -> Problem {
     let shown = path.display();
-    Problem::internal(format!("{shown} is damaged ({found})")).hint(format!(
+    Problem::internal(format!("{shown} {what}")).hint(format!(
         "if this directory is a copy that was made while the host ran, remove {shown}, {shown}-wal and {shown}-shm: {BACKUP} takes their place"
     ))
 }
@@ -101,6 +129,50 @@ mod tests {
         fs::write(copy.path().join("control.sqlite-wal"), "of another file").unwrap();
         restore(copy.path()).unwrap();
         assert_eq!(names(&Store::open(&copy.path().join(STORE)).unwrap()), 2);
+    }
+
+    #[test]
+    fn an_empty_store_beside_a_backup_is_refused_and_the_backup_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(STORE);
+        let store = Store::open(&path).unwrap();
+        put(&store, "a");
+        assert!(write(&store, directory.path()).unwrap());
+        drop(store);
+        restore(directory.path()).unwrap();
+        let refused = || restore(directory.path()).unwrap_err();
+        fs::write(&path, "").unwrap();
+        assert!(refused().hint.unwrap().contains(BACKUP));
+        // A database in which nothing ever was.
+        Connection::open(&path).unwrap().pragma_update(None, "journal_mode", "WAL").unwrap();
+        assert!(fs::metadata(&path).unwrap().len() > 0);
+        assert!(refused().message.contains("empty"));
+        fs::remove_file(&path).unwrap();
+        restore(directory.path()).unwrap();
+        assert_eq!(names(&Store::open(&path).unwrap()), 1);
+    }
+
+    #[test]
+    fn nobody_else_can_read_the_store_or_a_copy_of_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(STORE);
+        // One of an earlier version, which everybody could read.
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let store = Store::open(&path).unwrap();
+        put(&store, "a");
+        assert!(write(&store, directory.path()).unwrap());
+        let mode =
+            |name: &str| fs::metadata(directory.path().join(name)).unwrap().permissions().mode() & 0o777;
+        for name in [STORE, "control.sqlite-wal", "control.sqlite-shm", BACKUP] {
+            assert_eq!(mode(name), 0o600, "{name}");
+        }
+        drop(store);
+        fs::remove_file(&path).unwrap();
+        fs::set_permissions(directory.path().join(BACKUP), fs::Permissions::from_mode(0o644)).unwrap();
+        restore(directory.path()).unwrap();
+        assert_eq!(mode(STORE), 0o600);
     }
 
     #[test]

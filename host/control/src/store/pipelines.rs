@@ -142,7 +142,9 @@ pub fn set_deleted(connection: &Connection, id: i64, at: i64) -> Result<(), Prob
     Ok(())
 }
 
-/// Rows of pipelines that were deleted before this time go, with all that hangs on them.
-pub fn forget_deleted(connection: &Connection, before: i64) -> Result<usize, Problem> {
-    Ok(connection.execute("DELETE FROM pipelines WHERE deleted_at < ?1", params![before])?)
+/// Rows of pipelines that were deleted before this time go, with all that hangs on them. Returns their names.
+pub fn forget_deleted(connection: &Connection, before: i64) -> Result<Vec<String>, Problem> {
+    let statement = "DELETE FROM pipelines WHERE deleted_at < ?1 RETURNING name";
+    let mut prepared = connection.prepare_cached(statement)?;
+    Ok(prepared.query_map(params![before], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }

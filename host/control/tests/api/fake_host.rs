@@ -18,6 +18,10 @@ pub struct FakeHost {
     pub candidate_is_decided: Mutex<bool>,
     /// Each swap migrates state, which takes 12 ms.
     pub migrates: Mutex<bool>,
+    /// The host knows of no swap, whatever was asked before.
+    pub forgets_swaps: Arc<Mutex<bool>>,
+    /// Called in each request for a swap, which is refused then.
+    pub refuse_swap: Arc<Mutex<Option<Box<dyn Fn() + Send>>>>,
     /// Lives begin only when a test says so.
     pub silent: Mutex<bool>,
 }
@@ -26,6 +30,8 @@ pub struct FakeHost {
 pub struct Life {
     name: String,
     listener: Arc<dyn Listener>,
+    forgets_swaps: Arc<Mutex<bool>>,
+    refuse_swap: Arc<Mutex<Option<Box<dyn Fn() + Send>>>>,
     asked: Mutex<Asked>,
 }
 
@@ -41,7 +47,7 @@ impl FakeHost {
     }
 
     pub fn tell(&self, pipeline: &str, event: PipelineEvent) {
-        self.life(pipeline).listener.happened(pipeline, event);
+        self.life(pipeline).tell(event);
     }
 
     pub fn tell_swap(&self, pipeline: &str, event: SwapEvent) {
@@ -50,6 +56,10 @@ impl FakeHost {
 }
 
 impl Life {
+    pub fn tell(&self, event: PipelineEvent) {
+        self.listener.happened(&self.name, event);
+    }
+
     pub fn swaps(&self) -> Vec<SwapAsked> {
         self.asked.lock().unwrap().swaps.clone()
     }
@@ -61,6 +71,12 @@ impl Life {
 
 pub fn running(candidate: bool) -> PipelineEvent {
     PipelineEvent::Running { incarnation: "i1".to_owned(), epoch: 7, operators: BTreeMap::new(), candidate }
+}
+
+/// A life in which this digest runs, and which was given no candidate.
+pub fn running_with(operator: &str, sha256: &str) -> PipelineEvent {
+    let operators = [(operator.to_owned(), sha256.to_owned())].into();
+    PipelineEvent::Running { incarnation: "i2".to_owned(), epoch: 9, operators, candidate: false }
 }
 
 fn refused(reason: Reason, message: &str) -> Refused {
@@ -91,11 +107,18 @@ impl RunningPipeline for Handle {
         if asked.probation_time.is_some_and(|time| time > Duration::from_secs(30)) {
             return Err(refused(Reason::NotASwap, "longer than half of the transaction timeout"));
         }
+        if let Some(meanwhile) = &*self.0.refuse_swap.lock().unwrap() {
+            meanwhile();
+            return Err(refused(Reason::Conflict, "the pipeline has ended"));
+        }
         self.0.asked.lock().unwrap().swaps.push(asked.clone());
         Ok(())
     }
 
     fn cancel_swap(&self) -> Result<(), Refused> {
+        if *self.0.forgets_swaps.lock().unwrap() {
+            return Err(refused(Reason::NotFound, "no swap is in progress"));
+        }
         let event = SwapEvent::Abandoned { reason: "cancelled".to_owned() };
         self.0.listener.happened(&self.0.name, PipelineEvent::Swap(event));
         Ok(())
@@ -191,7 +214,13 @@ impl Host for FakeHost {
         let name = start.document.name.clone();
         let candidate = start.candidate.is_some() && *self.candidate_is_decided.lock().unwrap();
         self.starts.lock().unwrap().push(start);
-        let life = Arc::new(Life { name: name.clone(), listener: listener.clone(), asked: Mutex::default() });
+        let life = Arc::new(Life {
+            name: name.clone(),
+            listener: listener.clone(),
+            forgets_swaps: self.forgets_swaps.clone(),
+            refuse_swap: self.refuse_swap.clone(),
+            asked: Mutex::default(),
+        });
         self.lives.lock().unwrap().insert(name.clone(), life.clone());
         if !*self.silent.lock().unwrap() {
             listener.happened(&name, running(candidate));

@@ -75,6 +75,23 @@ impl Server {
     }
 
     pub fn open(directory: Arc<TempDir>, host: Arc<FakeHost>, change: impl FnOnce(&mut Options)) -> Server {
+        let (server, is_tls) = Server::open_unready(directory, host, change);
+        // The client of this file speaks plain HTTP only.
+        if !is_tls {
+            server.wait_until_ready();
+        }
+        server
+    }
+
+    pub fn wait_until_ready(&self) {
+        self.wait("ready", || (self.send("GET", "/readyz", &[], b"").status == 200).then_some(()));
+    }
+
+    fn open_unready(
+        directory: Arc<TempDir>,
+        host: Arc<FakeHost>,
+        change: impl FnOnce(&mut Options),
+    ) -> (Server, bool) {
         let mut options = Options::new(directory.path().to_owned());
         options.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         change(&mut options);
@@ -90,13 +107,7 @@ impl Server {
             .build()
             .new_agent();
         let (stop, thread) = (Some(stop), Some(thread));
-        let server = Server { host, address, token, directory, stop, thread, agent };
-        if is_tls {
-            // The client of this file speaks plain HTTP only.
-            return server;
-        }
-        server.wait("ready", || (server.send("GET", "/readyz", &[], b"").status == 200).then_some(()));
-        server
+        (Server { host, address, token, directory, stop, thread, agent }, is_tls)
     }
 
     /// Ends the service and opens it again with what is on disk.
@@ -105,6 +116,18 @@ impl Server {
         let fresh = Arc::new(FakeHost::default());
         *fresh.candidate_is_decided.lock().unwrap() = *self.host.candidate_is_decided.lock().unwrap();
         Server::open(self.directory.clone(), fresh, |_| {})
+    }
+
+    /// As [`Server::reopened`], after a change of what is on disk; pipelines need not be started yet.
+    pub fn reopened_unready(mut self, change: impl FnOnce(&Server)) -> Server {
+        self.close();
+        change(&self);
+        Server::open_unready(self.directory.clone(), Arc::new(FakeHost::default()), |_| {}).0
+    }
+
+    /// The store as other programs see it.
+    pub fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.path("control.sqlite")).unwrap()
     }
 
     fn close(&mut self) {

@@ -12,5 +12,6 @@ mod pipelines;
 mod registry;
 mod roles;
 mod security;
+mod starts;
 mod swaps;
 mod tls;

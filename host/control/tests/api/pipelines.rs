@@ -195,6 +195,39 @@ fn a_start_from_a_savepoint_counts_once() {
 }
 
 #[test]
+fn a_restart_after_a_failed_start_from_a_savepoint_is_from_the_savepoint_and_a_plain_start_is_not() {
+    let server = Server::with_orders();
+    let refuse = |cause: Option<&str>| *server.host.refuse_start.lock().unwrap() = cause.map(str::to_owned);
+    for (again, savepoint) in [("restart", Some("before")), ("start", None)] {
+        server.post("/v1/pipelines/orders/stop", json!({})).is(202);
+        server.wait_for_status("orders", "stopped");
+        refuse(Some("no broker"));
+        server.post("/v1/pipelines/orders/start", json!({ "from_savepoint": "before" })).is(202);
+        server.wait_for_status("orders", "failed");
+        refuse(None);
+        server.post(&format!("/v1/pipelines/orders/{again}"), json!({})).is(202);
+        server.wait_for_status("orders", "running");
+        let start = server.host.starts.lock().unwrap().last().unwrap().clone();
+        assert_eq!(start.from_savepoint.as_deref(), savepoint, "{again}");
+    }
+}
+
+#[test]
+fn what_is_left_of_a_deleted_pipeline_goes_with_a_line_of_the_audit_log() {
+    let server = Server::with_orders();
+    server.post("/v1/pipelines/orders/stop", json!({})).is(202);
+    server.wait_for_status("orders", "stopped");
+    server.delete("/v1/pipelines/orders").is(204);
+    let long_ago = "UPDATE pipelines SET deleted_at = 1";
+    let server = server.reopened_unready(|closed| closed.database().execute_batch(long_ago).unwrap());
+    let line = server.wait("the line", || {
+        let lines = server.get("/v1/audit").is(200).json();
+        lines["items"].as_array().unwrap().iter().find(|line| line["action"] == "trash.empty").cloned()
+    });
+    assert_eq!((&line["who"], &line["target"]), (&json!("weir"), &json!("pipeline/orders")));
+}
+
+#[test]
 fn savepoints_are_made_exported_and_deleted() {
     let server = Server::with_orders();
     let made = server.post("/v1/pipelines/orders/savepoints", json!({ "name": "a.b" })).is(201).json();

@@ -1,6 +1,6 @@
 //! Swaps, from the request to what is remembered.
 
-use crate::fake_host::running;
+use crate::fake_host::{running, running_with};
 use crate::harness::{Server, orders};
 use serde_json::{Value, json};
 use weir_control::host::{Ending, PipelineEvent, SwapEvent};
@@ -110,6 +110,58 @@ fn a_service_that_goes_down_in_probation_is_told_by_the_next_start_how_it_ended(
 }
 
 #[test]
+fn a_completion_that_could_not_be_written_is_seen_in_what_the_next_life_runs() {
+    for completed in [false, true] {
+        let server = Server::with_orders();
+        let id = begin(&server, json!(3));
+        to_probation(&server);
+        let runs = if completed { 3 } else { 1 };
+        let version = server.get(&format!("/v1/operators/count/versions/{runs}")).is(200).json();
+        let runs = version["sha256"].as_str().unwrap().to_owned();
+        let cause = "kafka".to_owned();
+        server.host.tell("orders", PipelineEvent::Restarting { cause, wait_ms: 5 });
+        server.host.tell("orders", running_with("total", &runs));
+        server.wait_for_status("orders", "running");
+        assert_eq!(swap(&server, &id)["state"], if completed { "completed" } else { "interrupted" });
+        let server = server.reopened();
+        server.wait_for_status("orders", "running");
+        let start = server.host.starts.lock().unwrap()[0].clone();
+        assert_eq!(start.document.toml, orders(if completed { "count@3" } else { "count@1" }));
+    }
+}
+
+#[test]
+fn a_swap_that_the_host_does_not_know_is_ended_by_a_request() {
+    let server = Server::with_orders();
+    let id = begin(&server, json!(2));
+    *server.host.forgets_swaps.lock().unwrap() = true;
+    let path = format!("/v1/pipelines/orders/swaps/{id}");
+    let ended = server.delete(&path).is(202).json();
+    assert_eq!(ended["state"], "interrupted");
+    server.wait_for_status("orders", "running");
+    let id = begin(&server, json!(2));
+    // What runs is not known here: the next start decides.
+    to_probation(&server);
+    server.delete(&format!("/v1/pipelines/orders/swaps/{id}")).refused(409, "conflict");
+    assert_eq!(swap(&server, &id)["state"], "probation");
+}
+
+#[test]
+fn a_swap_has_one_end_also_where_its_pipeline_ends_before_the_refusal() {
+    let server = Server::with_orders();
+    let life = server.host.life("orders");
+    let ends = move || life.tell(PipelineEvent::Ended(Ending::Failed("disk".to_owned())));
+    *server.host.refuse_swap.lock().unwrap() = Some(Box::new(ends));
+    server.post(SWAP, json!({ "version": 2 })).refused(409, "conflict");
+    let swaps = server.get("/v1/pipelines/orders/swaps").is(200).json();
+    let ended = &swaps["items"][0];
+    assert_eq!((&ended["state"], &ended["reason"]), (&json!("interrupted"), &json!("the pipeline ended")));
+    let audit = server.get("/v1/audit").is(200).json();
+    let ends = audit["items"].as_array().unwrap().iter().filter(|line| line["action"] == "swap.end");
+    assert_eq!(ends.count(), 1);
+}
+
+#[test]
 fn a_service_that_goes_down_before_probation_interrupts_the_swap() {
     for prepared in [false, true] {
         let server = Server::with_orders();
@@ -182,6 +234,9 @@ fn what_cannot_be_a_swap_is_refused_and_leaves_the_pipeline_free() {
     server.wait_for_status("orders", "running");
     let dry = server.post(SWAP, json!({ "version": 2, "dry_run": true })).is(200).json();
     assert_eq!(dry["migrated_entries"], 3);
+    let line = server.get("/v1/audit?limit=1").is(200).json()["items"][0].clone();
+    assert_eq!(line["action"], "pipeline.swap.dry_run");
+    assert_eq!(line["target"], "pipeline/orders/operator/total");
     server.post(SWAP, json!({ "version": 9 })).refused(404, "version_not_found");
     server.post(SWAP, json!({ "version": 0 })).refused(400, "invalid_parameter");
     server.post(SWAP, json!({ "version": "x@y" })).refused(400, "invalid_parameter");

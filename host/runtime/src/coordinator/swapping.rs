@@ -86,11 +86,9 @@ impl Coordinator<'_> {
             }
             Request::CancelSwap { answer } => {
                 let cancelled = match &self.swap {
-                    None => Err(Refusal::NothingToCancel("no swap is in progress")),
+                    None => Err(Refusal::NoSwap),
                     Some(swap) if swap.rule.can_be_cancelled() => Ok(()),
-                    Some(_) => Err(Refusal::NothingToCancel(
-                        "the new version has taken over and is on probation: swap back when it has ended",
-                    )),
+                    Some(_) => Err(Refusal::OnProbation),
                 };
                 let is_ok = cancelled.is_ok();
                 if answer.send(cancelled).is_ok() && is_ok {

@@ -281,8 +281,8 @@ fn rules(asked: &SwapAsked) -> Rules {
 fn of_refusal(refusal: Refusal) -> Refused {
     let reason = match &refusal {
         Refusal::NotASwap(_) => Reason::NotASwap,
-        Refusal::UnknownOperator(_) => Reason::NotFound,
-        Refusal::SwapInProgress(_) | Refusal::NothingToCancel(_) => Reason::Conflict,
+        Refusal::UnknownOperator(_) | Refusal::NoSwap => Reason::NotFound,
+        Refusal::SwapInProgress(_) | Refusal::OnProbation => Reason::Conflict,
         Refusal::NotRunning(_) => Reason::Conflict,
     };
     Refused { reason, message: refusal.to_string(), hint: None, problems: vec![] }
