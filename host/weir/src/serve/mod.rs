@@ -4,7 +4,7 @@
 //! - [`child`], [`inspected`]: components that nobody trusts yet, in a process of their own
 //! - [`document`]: a pipeline document of the registry becomes a plan that can run; [`allowed`] says what it may reach
 //! - [`comparison`]: what a change would mean
-//! - [`dry_run`]: a migration on a copy of the newest checkpoint
+//! - [`dry_run`]: a migration on a copy of the newest checkpoint, in a [`scratch`] directory
 //! - [`running`]: a pipeline on its own threads, and what it tells; [`running_status`] is what it says when asked,
 //!   [`sampling`] its rates
 //! - [`on_disk`]: checkpoints, savepoints, trash
@@ -20,3 +20,4 @@ mod on_disk;
 mod running;
 mod running_status;
 mod sampling;
+mod scratch;
