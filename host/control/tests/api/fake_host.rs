@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use weir_control::host::*;
@@ -20,6 +21,23 @@ pub struct FakeHost {
     pub migrates: Mutex<bool>,
     /// Lives begin only when a test says so.
     pub silent: Mutex<bool>,
+    held: Mutex<Option<(Sender<()>, Receiver<()>)>>,
+}
+
+/// The next trial of a migration, which goes on when the test says so.
+pub struct HeldTrial {
+    begun: Receiver<()>,
+    go_on: Sender<()>,
+}
+
+impl HeldTrial {
+    pub fn has_begun(&self) {
+        self.begun.recv_timeout(Duration::from_secs(20)).expect("a trial");
+    }
+
+    pub fn goes_on(self) {
+        self.go_on.send(()).unwrap();
+    }
 }
 
 /// A pipeline that pretends to run.
@@ -38,6 +56,12 @@ struct Asked {
 impl FakeHost {
     pub fn life(&self, pipeline: &str) -> Arc<Life> {
         self.lives.lock().unwrap().get(pipeline).expect("it was started").clone()
+    }
+
+    pub fn hold_trial(&self) -> HeldTrial {
+        let ((begins, begun), (go_on, goes_on)) = (channel(), channel());
+        *self.held.lock().unwrap() = Some((begins, goes_on));
+        HeldTrial { begun, go_on }
     }
 
     pub fn tell(&self, pipeline: &str, event: PipelineEvent) {
@@ -200,6 +224,12 @@ impl Host for FakeHost {
     }
 
     fn dry_run(&self, _: &SwapAsked) -> Result<DryRun, Refused> {
+        let held = self.held.lock().unwrap().take();
+        if let Some((begins, goes_on)) = held {
+            begins.send(()).unwrap();
+            // A test that has failed lets it go on too.
+            let _ = goes_on.recv();
+        }
         Ok(DryRun { states: Vec::new(), migrated_entries: 3, samples: Vec::new(), pause_ms: 12 })
     }
 
