@@ -6,7 +6,7 @@
 //! - [`comparison`]: what a change would mean
 //! - [`dry_run`]: a migration on a copy of the newest checkpoint, in a [`scratch`] directory
 //! - [`running`]: a pipeline on its own threads, and what it tells; [`running_status`] is what it says when asked,
-//!   [`sampling`] its rates
+//!   [`sampling`] its rates, [`kept_document`] the document that goes with its state
 //! - [`on_disk`]: checkpoints, savepoints, trash
 
 pub mod allowed;
@@ -16,6 +16,7 @@ mod document;
 mod dry_run;
 pub mod host;
 pub mod inspected;
+mod kept_document;
 mod on_disk;
 mod running;
 mod running_status;

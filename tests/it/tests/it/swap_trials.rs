@@ -1,4 +1,4 @@
-//! Migrations that are tried on a copy while the pipeline goes on.
+//! Migrations that are tried on a copy while the pipeline goes on, and what the pipeline's directory says after a swap.
 
 use crate::harness::counting::{is_undisturbed, works};
 use crate::harness::job::Job;
@@ -72,4 +72,32 @@ fn what_a_trial_of_a_killed_server_left_is_gone_when_the_server_is_back() {
     let again = server.again(&job.path("serve-2.log"), &[]);
     assert_eq!(left(), 0);
     works(&again, &job.name);
+}
+
+#[test]
+fn a_savepoint_is_made_with_the_document_of_the_version_whose_state_it_holds() {
+    let (job, server) = hasty("trial-document");
+    let name = &job.name;
+    let named = |savepoint: &str| {
+        server.post(&format!("/v1/pipelines/{name}/savepoints"), &json!({"name": savepoint})).expect(201);
+        let file = job.pipeline_dir().join("savepoints").join(savepoint).join("pipeline.toml");
+        fs::read_to_string(file).unwrap()
+    };
+    assert!(named("before").contains("component = \"count-by-key@1\""));
+    let next = server.upload("count-by-key", "count_by_key_2");
+    let id = server.swap(name, "count", &next, &short());
+    let swap = server.await_swap(name, &id);
+    assert_eq!(swap["state"], "completed", "{swap}");
+    let after = named("after");
+    assert!(after.contains(&format!("component = \"{next}\"")), "{after}");
+    let applied = server.get(&format!("/v1/pipelines/{name}")).expect(200);
+    let limits = "limits = { call = \"3s\" }";
+    let draft = applied["draft"]
+        .as_str()
+        .unwrap()
+        .replace("[operator.count]", &format!("[operator.count]\n{limits}"));
+    server.put(name, &draft);
+    assert_eq!(server.apply(name)["way"], "limits");
+    let after = named("limited");
+    assert!(after.contains(limits) && after.contains(&next), "{after}");
 }
