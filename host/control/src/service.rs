@@ -67,7 +67,10 @@ impl Service {
             return Err(ServiceError::PlaintextRefused(wanted));
         }
         let tls = options.tls.as_ref().map(tls::acceptor).transpose()?;
-        let opening = |error: crate::problem::Problem| ServiceError::DataDirectory(error.to_string());
+        let opening = |problem: crate::problem::Problem| {
+            let way_out = problem.hint.as_ref().map_or_else(String::new, |hint| format!("; {hint}"));
+            ServiceError::DataDirectory(format!("{}{way_out}", problem.message))
+        };
         registry::prepare(&options.data_dir).map_err(opening)?;
         let control = Arc::new(Control::open(options, host).map_err(opening)?);
         token::ensure_admin(&control).map_err(opening)?;

@@ -14,7 +14,7 @@ pub mod revisions;
 pub mod swaps;
 pub mod tokens;
 
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -114,10 +114,14 @@ impl Store {
 fn migrate(connection: &mut Connection) -> Result<(), Problem> {
     let done: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if done > MIGRATIONS.len() {
-        return Err(Problem::internal(format!(
-            "control.sqlite was written by a newer weir (schema {done}, this one knows {})",
-            MIGRATIONS.len()
-        )));
+        // Told to whoever starts the host, not to a client.
+        return Err(Problem::new(
+            Code::Internal,
+            format!(
+                "control.sqlite was written by a newer weir (schema {done}, this one knows {})",
+                MIGRATIONS.len()
+            ),
+        ));
     }
     for (index, statements) in MIGRATIONS.iter().enumerate().skip(done) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -12,7 +12,7 @@
 //!   [`verification`] are what goes on beside the stream
 //! - [`at_most_once`]: the coordinator that decides before it processes
 //! - [`recovery`]: look, fence, read, judge, restore, decide the start; [`keyed_start`] is its part about state
-//! - [`savepoint_store`]: portable copies of decided checkpoints
+//! - [`savepoint_store`]: portable copies of decided checkpoints; [`pinned_state`] holds one for a reader
 //! - [`incarnation`]: one life, from recovery to its end; [`assembly`] makes its tasks
 //! - [`supervisor`]: lives one after another
 //! - [`version`], [`successor`], [`version_tally`]: what runs, what takes over at a barrier, and how both have done;
@@ -41,6 +41,7 @@ pub mod keyed_start;
 pub mod meters;
 pub mod operator_task;
 pub mod persist;
+pub mod pinned_state;
 pub mod placement;
 pub mod recovery;
 mod retention;

@@ -1,6 +1,7 @@
 //! Apply: carries out a plan in the way that it names. A start, a restart, a swap, other limits, or nothing.
 
 use super::check_match;
+use super::pause;
 use super::plan::{Plan, plan};
 use super::swap::{Begin, begin};
 use crate::control::{Change, Control};
@@ -45,11 +46,44 @@ pub fn apply(control: &Arc<Control>, who: &str, name: &Name, asked: &Asked<'_>) 
     control.change(change, |change| {
         control.store.read(|connection| super::find(connection, name))?;
         let slot = control.slots.slot(control, name)?;
+        let checked = || {
+            let plan = plan(control, name)?;
+            check_match(Some(&plan.pipeline), asked.if_match)?;
+            check(control, &plan, asked).map(|()| plan)
+        };
+        // A migration is tried before anybody has to wait for this one. Of what is checked here all is checked again:
+        // the hash says that it is the same change then.
+        let foretold = checked()?;
+        let begins_swap = |plan: &Plan| plan.comparison.way == Way::Swap && slot.show().running.is_some();
+        let tried = begins_swap(&foretold);
+        if tried {
+            pause::check(control, &swap_of(&foretold, asked.force)?)?;
+        }
         let _held = slot.hold();
-        let plan = plan(control, name)?;
-        check_match(Some(&plan.pipeline), asked.if_match)?;
-        check(control, &plan, asked)?;
+        let plan = checked()?;
+        if begins_swap(&plan) && !tried {
+            return Err(Problem::new(Code::Conflict, "the pipeline has come to run meanwhile")
+                .hint("apply again, which swaps"));
+        }
         carry_out(control, change, &slot, &plan, asked.force)
+    })
+}
+
+/// The swap that carries out a plan.
+fn swap_of(plan: &Plan, force: bool) -> Result<Begin<'_>, Problem> {
+    let old = plan.old.as_ref().ok_or_else(|| Problem::internal("a swap without an old version"))?;
+    let differs =
+        |id: &&String| old.names.get(*id) != plan.new.names.get(*id) || old.digest(id) != plan.new.digest(id);
+    let operator = plan.new.names.keys().find(differs);
+    let operator = operator.ok_or_else(|| Problem::internal("a swap in which no version differs"))?;
+    Ok(Begin {
+        pipeline: &plan.pipeline,
+        operator,
+        old,
+        new: &plan.new,
+        into_draft: false,
+        rules: Default::default(),
+        force,
     })
 }
 
@@ -94,21 +128,7 @@ fn carry_out(
             Ok(applied(plan.pipeline.applied, None, starts))
         }
         (Way::Swap, Some(running)) => {
-            let old = plan.old.as_ref().ok_or_else(|| Problem::internal("a swap without an old version"))?;
-            let differs = |id: &&String| {
-                old.names.get(*id) != plan.new.names.get(*id) || old.digest(id) != plan.new.digest(id)
-            };
-            let operator = plan.new.names.keys().find(differs);
-            let operator = operator.ok_or_else(|| Problem::internal("a swap in which no version differs"))?;
-            let swap = Begin {
-                pipeline: &plan.pipeline,
-                operator,
-                old,
-                new: &plan.new,
-                into_draft: false,
-                rules: Default::default(),
-                force,
-            };
+            let swap = swap_of(plan, force)?;
             let swap = begin(control, change, slot, running.as_ref(), &swap)?;
             Ok(applied(plan.pipeline.applied, Some(swap), false))
         }

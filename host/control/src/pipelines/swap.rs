@@ -100,39 +100,39 @@ pub fn swap(
         change.target = target(name, operator);
     }
     control.change(change, |change| {
-        control.store.read(|connection| find(connection, name))?;
-        let slot = control.slots.slot(control, name)?;
-        let _held = slot.hold();
-        let pipeline = control.store.read(|connection| find(connection, name))?;
-        let old = applied(control, name, &pipeline)?.ok_or_else(not_applied)?;
-        let (operator, component) = wanted(control, name, &pipeline, &old, operator, &asked.component)?;
-        change.target = target(name, &operator);
-        let outline = document::read(&old.document.toml, name)?;
-        let text =
-            document::with_components(&old.document.toml, &outline, &[(operator.clone(), component)].into());
-        let new = resolve(control, name, &text)?;
-        let begun = Begin {
-            pipeline: &pipeline,
-            operator: &operator,
-            old: &old,
-            new: &new,
-            into_draft: true,
-            rules: asked.rules,
-            force: asked.force,
-        };
-        change.digest = new.digest(&operator).map(str::to_owned);
+        let read = || Intent::read(control, name, operator, &asked.component);
+        let intent = read()?;
+        change.target = target(name, &intent.operator);
+        let begun = intent.begin(&asked);
+        change.digest = intent.new.digest(&intent.operator).map(str::to_owned);
         if asked.dry_run {
             let found = control.host.dry_run(&begun.asked())?;
             control.store.write(|transaction| control.note(transaction, change))?;
             return Ok(Outcome::Dry(found));
         }
-        let shown = slot.show();
-        let running = shown.running.ok_or_else(|| not_running(name, &shown.actual))?;
-        let swap = begin(control, change, &slot, running.as_ref(), &begun);
-        let swap = swap.map_err(|problem| match asked.component {
+        let slot = control.slots.slot(control, name)?;
+        let explained = |problem| match asked.component {
             Wanted::Previous => way_back::explain(control, name, problem),
             _ => problem,
-        })?;
+        };
+        let running = || {
+            let shown = slot.show();
+            shown.running.ok_or_else(|| not_running(name, &shown.actual))
+        };
+        // A migration is tried before anybody has to wait for this one.
+        running()?;
+        let row = begun.row(control, change);
+        control.store.read(|connection| begun.may_begin(connection, &row)).map_err(explained)?;
+        pause::check(control, &begun).map_err(explained)?;
+        let _held = slot.hold();
+        if !read()?.is(&intent) {
+            return Err(Problem::new(
+                Code::Conflict,
+                "the pipeline was changed while the swap was looked at",
+            )
+            .hint("look at what is applied now, and ask again"));
+        }
+        let swap = begin(control, change, &slot, running()?.as_ref(), &begun).map_err(explained)?;
         Ok(Outcome::Begun(Box::new(swap)))
     })
 }
@@ -141,7 +141,55 @@ fn target(name: &Name, operator: &str) -> String {
     format!("pipeline/{name}/operator/{operator}")
 }
 
-/// Begins: the row first, so that no event of the swap comes before it.
+/// What a request comes to with what is applied.
+struct Intent {
+    pipeline: Pipeline,
+    operator: String,
+    old: Resolved,
+    new: Resolved,
+}
+
+impl Intent {
+    fn read(
+        control: &Control,
+        name: &Name,
+        operator: Option<&str>,
+        component: &Wanted,
+    ) -> Result<Intent, Problem> {
+        let pipeline = control.store.read(|connection| find(connection, name))?;
+        let old = applied(control, name, &pipeline)?.ok_or_else(not_applied)?;
+        let (operator, component) = wanted(control, name, &pipeline, &old, operator, component)?;
+        let outline = document::read(&old.document.toml, name)?;
+        let text =
+            document::with_components(&old.document.toml, &outline, &[(operator.clone(), component)].into());
+        let new = resolve(control, name, &text)?;
+        Ok(Intent { pipeline, operator, old, new })
+    }
+
+    fn begin(&self, asked: &Asked) -> Begin<'_> {
+        Begin {
+            pipeline: &self.pipeline,
+            operator: &self.operator,
+            old: &self.old,
+            new: &self.new,
+            into_draft: true,
+            rules: asked.rules.clone(),
+            force: asked.force,
+        }
+    }
+
+    /// True where it is still the same change; the draft may be another.
+    fn is(&self, other: &Intent) -> bool {
+        self.pipeline.id == other.pipeline.id
+            && self.pipeline.applied == other.pipeline.applied
+            && self.operator == other.operator
+            && self.old == other.old
+            && self.new == other.new
+    }
+}
+
+/// Begins, where [`pause::check`] has found nothing: the row first, so that no event of the swap comes before it. The
+/// slot is held.
 pub fn begin(
     control: &Control,
     change: &Change,
@@ -150,10 +198,7 @@ pub fn begin(
     begin: &Begin<'_>,
 ) -> Result<Swap, Problem> {
     let row = begin.row(control, change);
-    control.store.read(|connection| begin.may_begin(connection, &row))?;
-    pause::check(control, begin)?;
     control.store.write(|transaction| {
-        // Events of a swap that was open may have come in between; those of this one cannot.
         begin.may_begin(transaction, &row)?;
         swaps::put(transaction, &row)?;
         control.note(transaction, change)

@@ -5,7 +5,7 @@
 //! The file is written beside its place and renamed. Where `control.sqlite` is missing, it takes its place at the start.
 
 use super::{Store, private};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use rusqlite::{Connection, params};
 use std::fs::{self, File};
 use std::io;
@@ -87,7 +87,7 @@ fn damaged(path: &Path, found: &str) -> Problem {
 
 fn way_out(path: &Path, what: &str) -> Problem {
     let shown = path.display();
-    Problem::internal(format!("{shown} {what}")).hint(format!(
+    Problem::new(Code::Internal, format!("{shown} {what}")).hint(format!(
         "if this directory is a copy that was made while the host ran, remove {shown}, {shown}-wal and {shown}-shm: {BACKUP} takes their place"
     ))
 }

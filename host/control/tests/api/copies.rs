@@ -50,3 +50,15 @@ fn a_copy_that_is_made_while_it_works_opens_with_what_was_answered_before() {
     assert_eq!(copied.get("/v1/pipelines/orders").is(200).json()["applied_revision"], 1);
     assert_eq!(copied.get("/v1/operators/count/versions/1/component").is(200).bytes, b"one");
 }
+
+#[test]
+fn a_damaged_store_is_told_to_whoever_starts_the_service_with_the_way_out() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("control.sqlite"), vec![0x5a; 8192]).unwrap();
+    let options = weir_control::Options::new(directory.path().to_owned());
+    let Err(error) = weir_control::Service::bind(options, Arc::new(FakeHost::default())) else {
+        panic!("it was opened")
+    };
+    let told = error.to_string();
+    assert!(told.contains("control.sqlite is damaged") && told.contains("control.backup.sqlite"), "{told}");
+}

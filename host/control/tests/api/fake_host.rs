@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use weir_control::host::*;
+
+/// What happens before a swap is refused.
+type BeforeRefusal = Box<dyn Fn() + Send>;
 
 /// What has been asked of it.
 #[derive(Default)]
@@ -21,9 +25,26 @@ pub struct FakeHost {
     /// The host knows of no swap, whatever was asked before.
     pub forgets_swaps: Arc<Mutex<bool>>,
     /// Called in each request for a swap, which is refused then.
-    pub refuse_swap: Arc<Mutex<Option<Box<dyn Fn() + Send>>>>,
+    pub refuse_swap: Arc<Mutex<Option<BeforeRefusal>>>,
     /// Lives begin only when a test says so.
     pub silent: Mutex<bool>,
+    held: Mutex<Option<(Sender<()>, Receiver<()>)>>,
+}
+
+/// The next trial of a migration, which goes on when the test says so.
+pub struct HeldTrial {
+    begun: Receiver<()>,
+    go_on: Sender<()>,
+}
+
+impl HeldTrial {
+    pub fn has_begun(&self) {
+        self.begun.recv_timeout(Duration::from_secs(20)).expect("a trial");
+    }
+
+    pub fn goes_on(self) {
+        self.go_on.send(()).unwrap();
+    }
 }
 
 /// A pipeline that pretends to run.
@@ -31,7 +52,7 @@ pub struct Life {
     name: String,
     listener: Arc<dyn Listener>,
     forgets_swaps: Arc<Mutex<bool>>,
-    refuse_swap: Arc<Mutex<Option<Box<dyn Fn() + Send>>>>,
+    refuse_swap: Arc<Mutex<Option<BeforeRefusal>>>,
     asked: Mutex<Asked>,
 }
 
@@ -44,6 +65,12 @@ struct Asked {
 impl FakeHost {
     pub fn life(&self, pipeline: &str) -> Arc<Life> {
         self.lives.lock().unwrap().get(pipeline).expect("it was started").clone()
+    }
+
+    pub fn hold_trial(&self) -> HeldTrial {
+        let ((begins, begun), (go_on, goes_on)) = (channel(), channel());
+        *self.held.lock().unwrap() = Some((begins, goes_on));
+        HeldTrial { begun, go_on }
     }
 
     pub fn tell(&self, pipeline: &str, event: PipelineEvent) {
@@ -229,6 +256,12 @@ impl Host for FakeHost {
     }
 
     fn dry_run(&self, _: &SwapAsked) -> Result<DryRun, Refused> {
+        let held = self.held.lock().unwrap().take();
+        if let Some((begins, goes_on)) = held {
+            begins.send(()).unwrap();
+            // A test that has failed lets it go on too.
+            let _ = goes_on.recv();
+        }
         Ok(DryRun { states: Vec::new(), migrated_entries: 3, samples: Vec::new(), pause_ms: 12 })
     }
 

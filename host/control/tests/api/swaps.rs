@@ -1,7 +1,7 @@
 //! Swaps, from the request to what is remembered.
 
 use crate::fake_host::{running, running_with};
-use crate::harness::{Server, orders};
+use crate::harness::{Answer, Server, orders};
 use serde_json::{Value, json};
 use weir_control::host::{Ending, PipelineEvent, SwapEvent};
 
@@ -269,4 +269,57 @@ fn a_migration_that_would_pause_for_too_long_is_refused_before_anything_begins()
     assert_eq!(swaps["items"], json!([]));
     // A change that begins a swap by itself is under the same rule, with its default.
     server.post(SWAP, asked("12ms")).is(202);
+}
+
+/// Asks, and while the migration is tried lets something else happen.
+fn meanwhile(server: &Server, ask: impl Fn() -> Answer + Sync, happens: impl FnOnce()) -> Answer {
+    *server.host.migrates.lock().unwrap() = true;
+    std::thread::scope(|scope| {
+        let trial = server.host.hold_trial();
+        let asked = scope.spawn(&ask);
+        trial.has_begun();
+        happens();
+        trial.goes_on();
+        asked.join().unwrap()
+    })
+}
+
+#[test]
+fn a_pipeline_is_stopped_while_a_migration_is_tried() {
+    let stop = |server: &Server| {
+        server.post("/v1/pipelines/orders/stop", json!({})).is(202);
+        server.wait_for_status("orders", "stopped");
+    };
+    let server = Server::with_orders();
+    let dry = || server.post(SWAP, json!({ "version": 2, "dry_run": true }));
+    meanwhile(&server, dry, || stop(&server)).is(200);
+    let server = Server::with_orders();
+    let swap = || server.post(SWAP, json!({ "version": 2 }));
+    meanwhile(&server, swap, || stop(&server)).refused(409, "pipeline_not_running");
+    let server = Server::with_orders();
+    server.put("orders", &orders("count@2")).is(200);
+    // It is carried out, as with any pipeline that is stopped.
+    meanwhile(&server, || server.apply("orders"), || stop(&server)).is(200);
+    assert_eq!(applied(&server)["toml"], orders("count@2"));
+    assert_eq!(server.get("/v1/pipelines/orders/status").json()["actual"], "stopped");
+}
+
+#[test]
+fn a_swap_is_refused_where_another_was_made_while_its_migration_was_tried() {
+    let server = Server::with_orders();
+    let other = || {
+        *server.host.migrates.lock().unwrap() = false;
+        begin(&server, json!(3));
+        to_probation(&server);
+        server.host.tell_swap("orders", SwapEvent::Completed { epoch: 8 });
+        server.wait_for_status("orders", "running");
+    };
+    meanwhile(&server, || server.post(SWAP, json!({ "version": 2 })), other).refused(409, "conflict");
+    assert_eq!(applied(&server)["toml"], orders("count@3"));
+    server.put("orders", &orders("count@2")).is(200);
+    let other = || {
+        server.put("orders", &orders("count@1")).is(200);
+    };
+    meanwhile(&server, || server.apply("orders"), other).refused(409, "stale_plan");
+    assert_eq!(applied(&server)["toml"], orders("count@3"));
 }

@@ -4,15 +4,16 @@
 use super::comparison::of_operator;
 use super::host::WeirHost;
 use super::on_disk::refused;
+use super::scratch::Scratch;
 use super::{comparison, document};
 use crate::state_lines;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use weir_control::host::{DryRun, Reason, Refused, SwapAsked};
 use weir_protocol::compatibility::{self, StateChange};
 use weir_protocol::epoch::Epoch;
-use weir_protocol::manifest::{KeyedStates, Manifest};
+use weir_protocol::manifest::KeyedStates;
 use weir_protocol::state::{OpenState, OperatorShape, StateBackend, StateDeclaration, StatePart};
 use weir_runtime::connect::OperatorFactory;
 use weir_state::backend::RocksBackend;
@@ -22,16 +23,6 @@ use weir_state::inspect::PartReader;
 const CACHE_BYTES: usize = 32 << 20;
 /// Entries that are shown before and after, per migrated state.
 const SAMPLES_MAX: usize = 3;
-
-/// The directory of a trial, which goes with it.
-struct Scratch(PathBuf);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed is removed by the next start.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// What the copies were found to be.
 #[derive(Default)]
@@ -49,7 +40,10 @@ pub fn dry_run(host: &WeirHost, asked: &SwapAsked) -> Result<DryRun, Refused> {
         return Err(conflict(format!("the pipeline has no operator {:?}", asked.operator)));
     };
     let shape = &prepared.plan.shapes[index];
-    let Some(manifest) = host.newest_decided(&asked.document.name) else {
+    let scratch = Scratch::in_pipeline(&host.directory(&asked.document.name))
+        .map_err(|error| conflict(format!("no place for the trial: {error}")))?;
+    let pinned = scratch.path().join("checkpoint");
+    let Some(manifest) = host.pin_newest(&asked.document.name, &asked.operator, &pinned)? else {
         return Err(conflict("no checkpoint is decided yet: start the pipeline first".to_owned()));
     };
     let nothing = comparison::of_operator(&asked.operator, shape, &StateChange::default());
@@ -72,7 +66,7 @@ pub fn dry_run(host: &WeirHost, asked: &SwapAsked) -> Result<DryRun, Refused> {
     let mut tried = Tried::default();
     if !change.migrate.is_empty() {
         let limits = &prepared.plan.spec.operators[index].limits;
-        let trial = Trial { host, asked, shape, change, manifest: &manifest, keyed };
+        let trial = Trial { host, asked, shape, change, pinned: &pinned, scratch: scratch.path(), keyed };
         for part in keyed.parts.iter().filter(|part| part.operator == asked.operator) {
             trial.part(part, prepared.operators[index].as_ref(), limits, &mut tried)?;
         }
@@ -86,7 +80,9 @@ struct Trial<'a> {
     asked: &'a SwapAsked,
     shape: &'a OperatorShape,
     change: &'a StateChange,
-    manifest: &'a Manifest,
+    /// The state of the operator, linked.
+    pinned: &'a Path,
+    scratch: &'a Path,
     keyed: &'a KeyedStates,
 }
 
@@ -99,19 +95,11 @@ impl Trial<'_> {
         limits: &weir_protocol::plan::OperatorLimits,
         tried: &mut Tried,
     ) -> Result<(), Refused> {
-        let pipeline = self.host.directory(&self.asked.document.name);
-        let checkpoint = pipeline.join("checkpoints").join(self.manifest.id.to_string());
-        let directory = checkpoint.join(part.directory());
-        let scratch = Scratch(pipeline.join("reading").join(format!(
-            "dry-run-{}-{}",
-            ulid::Ulid::generate(),
-            part.subtask
-        )));
-        let made = |error: std::io::Error| conflict(format!("{}: {error}", scratch.0.display()));
-        std::fs::create_dir_all(&scratch.0).map_err(made)?;
-        let before = self.samples(&directory, part, &scratch.0.join("before"), &self.declared_before())?;
+        let directory = self.pinned.join(part.directory());
+        let scratch = self.scratch.join(part.subtask.to_string());
+        let before = self.samples(&directory, part, &scratch.join("before"), &self.declared_before())?;
         let backend = RocksBackend::within(self.host.memory(), CACHE_BYTES);
-        let (live, restore) = (scratch.0.join("live"), [(directory, part.clone())]);
+        let (live, restore) = (scratch.join("live"), [(directory, part.clone())]);
         let open = OpenState {
             operator: &self.asked.operator,
             subtask: part.subtask,
@@ -134,16 +122,19 @@ impl Trial<'_> {
         let (mut state, restored) = backend.open(&open, migrator).map_err(refused)?;
         tried.longest = tried.longest.max(begun.elapsed());
         tried.migrated_entries += restored.migrated_entries;
-        let copy = scratch.0.join("after");
+        let copy = scratch.join("after");
         let persisted =
             state.freeze(Epoch::FIRST).and_then(|mut frozen| frozen.persist(&copy)).map_err(refused)?;
         let written = StatePart { files: persisted.files, ..part.clone() };
-        let after = self.samples(&copy, &written, &scratch.0.join("look"), &self.declared_after())?;
+        let after = self.samples(&copy, &written, &scratch.join("look"), &self.declared_after())?;
         for (name, (before, after)) in before.into_iter().zip(after).map(|(b, a)| (b.0, (b.1, a.1))) {
             if tried.samples.len() < SAMPLES_MAX * self.change.migrate.len() {
                 tried.samples.push(json!({"state": name, "before": before, "after": after}));
             }
         }
+        // The room of a copy is needed once. What stays goes with the trial.
+        drop(state);
+        let _ = std::fs::remove_dir_all(&scratch);
         Ok(())
     }
 

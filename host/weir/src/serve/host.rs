@@ -2,7 +2,7 @@
 
 use super::allowed::Allowed;
 use super::sampling::Sampler;
-use super::{child, comparison, document, dry_run, running};
+use super::{child, comparison, document, dry_run, running, scratch};
 use crate::failure::Failure;
 use crate::memory;
 use serde::Deserialize;
@@ -36,6 +36,8 @@ impl WeirHost {
     ) -> Result<WeirHost, Failure> {
         let engine =
             Engine::new(Some(data_dir.compiled())).map_err(|error| Failure::failed(error.to_string()))?;
+        // This host has the lock, and tries nothing yet.
+        scratch::remove_left_behind(data_dir.path());
         let bytes = state_memory_max.unwrap_or_else(memory::default_for_state);
         let memory = SharedStateMemory::new(StateMemory::of(bytes));
         let sampler =

@@ -4,9 +4,9 @@
 //! - [`child`], [`inspected`]: components that nobody trusts yet, in a process of their own
 //! - [`document`]: a pipeline document of the registry becomes a plan that can run; [`allowed`] says what it may reach
 //! - [`comparison`]: what a change would mean
-//! - [`dry_run`]: a migration on a copy of the newest checkpoint
+//! - [`dry_run`]: a migration on a copy of the newest checkpoint, in a [`scratch`] directory
 //! - [`running`]: a pipeline on its own threads, and what it tells; [`running_status`] is what it says when asked,
-//!   [`sampling`] its rates
+//!   [`sampling`] its rates, [`kept_document`] the document that goes with its state
 //! - [`on_disk`]: checkpoints, savepoints, trash
 
 pub mod allowed;
@@ -16,7 +16,9 @@ mod document;
 mod dry_run;
 pub mod host;
 pub mod inspected;
+mod kept_document;
 mod on_disk;
 mod running;
 mod running_status;
 mod sampling;
+mod scratch;

@@ -13,6 +13,7 @@ use weir_protocol::manifest::Manifest;
 use weir_protocol::savepoint::{Savepoint, SavepointName};
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::data_dir::DataDir;
+use weir_runtime::pinned_state::pin_newest;
 use weir_runtime::savepoint_store::{NewSavepoint, SavepointStore, newest_decided};
 
 /// Checkpoints that are kept does not matter to a reader.
@@ -28,6 +29,23 @@ impl WeirHost {
         let directory = self.directory(pipeline);
         let store = existing(&directory)?;
         newest_decided(&directory, &store).ok().map(|(manifest, _)| manifest)
+    }
+
+    /// Links the state of one operator in the newest decided checkpoint, so that it stays while it is read. None where
+    /// nothing is decided yet.
+    pub(super) fn pin_newest(
+        &self,
+        pipeline: &str,
+        operator: &str,
+        into: &Path,
+    ) -> Result<Option<Manifest>, Refused> {
+        let directory = self.directory(pipeline);
+        let Some(store) = existing(&directory) else { return Ok(None) };
+        if store.hint().map_err(refused)?.is_none() {
+            return Ok(None);
+        }
+        let pinned = pin_newest(&directory, &store, into, |part| part.operator == operator);
+        pinned.map(Some).map_err(refused)
     }
 
     pub(super) fn list_checkpoints(&self, pipeline: &str) -> Result<Vec<CheckpointInfo>, Refused> {

@@ -2,6 +2,7 @@
 
 use super::document;
 use super::host::WeirHost;
+use super::kept_document::KeptDocument;
 use super::on_disk::{refused, unavailable};
 use super::running_status::Shape;
 use super::sampling::Recent;
@@ -25,7 +26,6 @@ use weir_protocol::decision::Owner;
 use weir_protocol::epoch::{Epoch, Incarnation};
 use weir_protocol::plan::{Guarantee, Plan};
 use weir_protocol::swap::Rules;
-use weir_runtime::checkpoint_store::write_durably;
 use weir_runtime::clock::SystemClock;
 use weir_runtime::connect::Connectors;
 use weir_runtime::handle::{self, Handle, Notices, Refusal, SwapNotice};
@@ -48,6 +48,7 @@ struct Running {
     /// What runs, also after a swap.
     versions: Arc<Versions>,
     prepare: Preparer,
+    kept: Arc<KeptDocument>,
 }
 
 /// Starts a pipeline. What is known to be wrong before is refused; the rest comes as events.
@@ -65,7 +66,9 @@ pub fn start(
     };
     let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
     let directory = host.data_dir().pipeline(&name, &owner).map_err(refused)?;
-    write_durably(&directory, PIPELINE_FILE, start.document.toml.as_bytes())
+    let candidate_toml = start.candidate.as_ref().map(|candidate| candidate.toml.clone());
+    let kept = Arc::new(KeptDocument::new(directory.clone(), candidate_toml));
+    kept.start(&start.document.toml)
         .map_err(|error| unavailable(format!("{}: {error}", directory.join(PIPELINE_FILE).display())))?;
     let from_savepoint = match &start.from_savepoint {
         Some(savepoint) => Some(from_savepoint(host, &plan, savepoint, start)?),
@@ -77,7 +80,7 @@ pub fn start(
     let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
     let (stop, stops) = bounded(1);
     let (handle, requests) = handle::channel();
-    let notices = ToListener { pipeline: name.clone(), listener: listener.clone() };
+    let notices = ToListener { pipeline: name.clone(), listener: listener.clone(), kept: kept.clone() };
     let shape = Shape::of(&plan);
     let versions = Arc::new(Versions::new(Version { plan, operators }, candidate));
     let running = Running {
@@ -88,6 +91,7 @@ pub fn start(
         shape,
         versions: versions.clone(),
         prepare: preparer(host),
+        kept,
     };
     let run = Run {
         versions,
@@ -195,6 +199,7 @@ fn schedule(host: &WeirHost, plan: &Plan, directory: &Path) -> Result<Option<Run
 struct ToListener {
     pipeline: String,
     listener: Arc<dyn Listener>,
+    kept: Arc<KeptDocument>,
 }
 
 impl Notices for ToListener {
@@ -205,6 +210,7 @@ impl Notices for ToListener {
         operators: &BTreeMap<String, String>,
         is_candidate: bool,
     ) {
+        self.kept.runs(is_candidate);
         let event = PipelineEvent::Running {
             incarnation: incarnation.to_string(),
             epoch: epoch.0,
@@ -224,6 +230,14 @@ impl Notices for ToListener {
     }
 
     fn swap(&self, notice: SwapNotice) {
+        // Before anybody hears of it and makes a savepoint.
+        match &notice {
+            SwapNotice::Prepared | SwapNotice::Probation { .. } => {}
+            SwapNotice::Completed { .. } => self.kept.complete(),
+            SwapNotice::RolledBack { .. } | SwapNotice::Interrupted { .. } | SwapNotice::Abandoned { .. } => {
+                self.kept.forget()
+            }
+        }
         let event = match notice {
             SwapNotice::Prepared => SwapEvent::Prepared,
             SwapNotice::Probation { epoch } => SwapEvent::Probation { epoch: epoch.0 },
@@ -250,7 +264,8 @@ impl RunningPipeline for Running {
     fn swap(&self, asked: &SwapAsked) -> Result<(), Refused> {
         let prepared = (self.prepare)(&asked.document)?;
         let rules = rules(asked);
-        self.handle.swap(&asked.operator, version(prepared), rules).map_err(of_refusal)
+        let swap = || self.handle.swap(&asked.operator, version(prepared), rules).map_err(of_refusal);
+        self.kept.ask(&asked.document.toml, swap)
     }
 
     fn cancel_swap(&self) -> Result<(), Refused> {
@@ -262,6 +277,7 @@ impl RunningPipeline for Running {
         for operator in &prepared.plan.spec.operators {
             self.handle.set_limits(&operator.name, operator.limits.clone()).map_err(of_refusal)?;
         }
+        self.kept.set(&document.toml);
         Ok(())
     }
 }

@@ -44,6 +44,7 @@ mod slow_clients;
 mod starts;
 mod state_command;
 mod stops;
+mod swap_trials;
 mod swaps;
 mod tidy;
 mod zombies;
