@@ -44,6 +44,9 @@ impl Soak {
             400..500 => self.was_refused(served, kind, &answer)?,
             _ => return Err(format!("the swap of a {kind} version was answered with {answer:?}")),
         };
+        // What was refused has no probation in which something could happen.
+        let refused = ending == Ending::Refused && matches!(beside.when(), Some(When::InProbation(_)));
+        let beside = if refused { Beside::Nothing } else { beside };
         let took = asked_at.elapsed();
         self.judge(kind, beside, ending, &answer.body.to_string())?;
         if beside == Beside::Nothing {
