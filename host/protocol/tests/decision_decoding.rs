@@ -1,5 +1,7 @@
 //! Decision records from generated input: what is written is read again, and nothing else is a decision.
 
+#![expect(clippy::unwrap_used, reason = "the functions that generate input are tests too")]
+
 use proptest::prelude::*;
 use weir_protocol::decision::{DecisionRecord, Metadata, Owner};
 use weir_protocol::epoch::{CheckpointId, Epoch, Incarnation};
