@@ -6,7 +6,7 @@ use crate::host::Host;
 use crate::options::Options;
 use crate::problem::Problem;
 use crate::reconcile::Slots;
-use crate::store::{Store, audit};
+use crate::store::{Store, audit, backup};
 use rusqlite::Transaction;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -58,7 +58,8 @@ pub struct Change {
 impl Control {
     /// Opens the store of a data directory.
     pub fn open(options: Options, host: Arc<dyn Host>) -> Result<Control, Problem> {
-        let store = Store::open(&options.data_dir.join("control.sqlite"))?;
+        backup::restore(&options.data_dir)?;
+        let store = Store::open(&options.data_dir.join(backup::STORE))?;
         Ok(Control {
             store,
             host,

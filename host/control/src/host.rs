@@ -3,6 +3,10 @@
 //!
 //! All calls block. None of them is made on a thread of the HTTP server's executor.
 
+mod status;
+
+pub use status::{OperatorStatus, RunningStatus, SubtaskStatus};
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -164,6 +168,8 @@ pub struct StartPipeline {
     pub from_savepoint: Option<String>,
     /// Output beyond the savepoint may be published again.
     pub replay_output: bool,
+    /// Also where the pipeline has started from this savepoint before.
+    pub again: bool,
     /// A pipeline that was drained to its end may start again.
     pub restart_finished: bool,
 }
@@ -185,8 +191,6 @@ pub struct SwapAsked {
     pub slowdown_max: Option<f64>,
     /// Output rows per input row, as a share that may differ from the old version's; off by default.
     pub output_share_change_max: Option<f64>,
-    /// The longest pause that a migration may make.
-    pub pause_max: Option<Duration>,
 }
 
 /// What a dry run of a swap found.
@@ -222,6 +226,11 @@ pub enum PipelineEvent {
         cause: String,
         /// After how long.
         wait_ms: u64,
+    },
+    /// A life in which a new version was on probation has ended, the old version goes on at once. That is no restart.
+    GoingBack {
+        /// Why.
+        cause: String,
     },
     /// It is over.
     Ended(Ending),
@@ -281,54 +290,6 @@ pub enum SwapEvent {
 pub trait Listener: Send + Sync {
     /// An event.
     fn happened(&self, pipeline: &str, event: PipelineEvent);
-}
-
-/// What a running pipeline says of itself.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct RunningStatus {
-    /// Rows read from sources since the host started it.
-    pub records_in: u64,
-    /// Rows handed to sinks.
-    pub records_out: u64,
-    /// Records behind, where the sources know.
-    pub lag: Option<u64>,
-    /// Rows that no decided checkpoint covers.
-    pub undecided: u64,
-    /// Epoch of the last decided checkpoint.
-    pub last_checkpoint_epoch: u64,
-    /// From its barrier to its publication, in milliseconds.
-    pub last_checkpoint_ms: u64,
-    /// Decided checkpoints.
-    pub checkpoints: u64,
-    /// Restarts.
-    pub restarts: u64,
-    /// The longest time that a subtask stood still at a checkpoint, in microseconds.
-    pub longest_pause_us: u64,
-    /// Per operator.
-    pub operators: Vec<OperatorStatus>,
-}
-
-/// What one operator of a running pipeline has done, over all subtasks.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct OperatorStatus {
-    /// Its id in the pipeline.
-    pub operator: String,
-    /// SHA-256 of what runs.
-    pub sha256: String,
-    /// Rows given to it.
-    pub rows: u64,
-    /// Calls.
-    pub calls: u64,
-    /// Failed calls.
-    pub failed_calls: u64,
-    /// Rows that went to dead letters.
-    pub dead_letters: u64,
-    /// Rows that were skipped.
-    pub skipped: u64,
-    /// Time spent in calls, in milliseconds.
-    pub busy_ms: u64,
-    /// Its watermark in milliseconds since 1970; none before the first.
-    pub watermark_ms: Option<i64>,
 }
 
 /// A pipeline that runs.

@@ -18,7 +18,8 @@ pub struct Name(String);
 #[serde(try_from = "String", into = "String")]
 pub struct Id(String);
 
-/// The name of a savepoint: 1 to 100 of `A-Z a-z 0-9 . _ -`, not beginning with a dot or a dash, not ending in `.tmp`.
+/// The name of a savepoint: 1 to 100 of `A-Z a-z 0-9 . _ -`, not beginning with a dot or a dash, not ending in `.tmp`,
+/// not `LOCK`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SavepointName(String);
@@ -61,11 +62,13 @@ impl SavepointName {
             && text.len() <= ID_CHARS_MAX
             && text.chars().all(allowed)
             && !text.starts_with(['.', '-'])
-            && !text.ends_with(".tmp");
+            && !text.ends_with(".tmp")
+            // A file beside the savepoints, on some file systems in whatever case.
+            && !text.eq_ignore_ascii_case("LOCK");
         match fits {
             true => Ok(SavepointName(text.to_owned())),
             false => Err(format!(
-                "{} cannot be the name of a savepoint: expected 1 to {ID_CHARS_MAX} of A-Z a-z 0-9 . _ -, not beginning with . or -, not ending in .tmp",
+                "{} cannot be the name of a savepoint: expected 1 to {ID_CHARS_MAX} of A-Z a-z 0-9 . _ -, not beginning with . or -, not ending in .tmp, not LOCK",
                 shown(text)
             )),
         }
@@ -130,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_name_of_a_savepoint_stays_in_its_directory() {
-        for bad in ["", ".", "..", ".hidden", "-x", "a/b", "a\\b", "x.tmp", "a\0"] {
+        for bad in ["", ".", "..", ".hidden", "-x", "a/b", "a\\b", "x.tmp", "a\0", "LOCK", "Lock"] {
             assert!(SavepointName::parse(bad).is_err(), "{bad}");
         }
         assert!(SavepointName::parse("2026-01-31T12.00.00.123Z").is_ok());

@@ -20,6 +20,8 @@ pub struct Options {
     pub data_dir: PathBuf,
     /// How long the state of a deleted pipeline stays in the trash.
     pub trash_retention: Duration,
+    /// How often `control.backup.sqlite` is written, where something has changed.
+    pub backup_interval: Duration,
     /// Limits.
     pub limits: Limits,
     /// The time.
@@ -76,6 +78,7 @@ impl Options {
             host_names: Vec::new(),
             data_dir,
             trash_retention: Duration::from_secs(7 * 24 * 3600),
+            backup_interval: Duration::from_secs(5),
             limits: Limits::default(),
             clock: machine_clock(),
         }

@@ -3,8 +3,10 @@
 pub mod apply;
 pub mod draft;
 pub mod life;
+pub mod pause;
 pub mod plan;
 pub mod swap;
+pub mod way_back;
 
 use crate::name::Name;
 use crate::problem::{Code, Problem};

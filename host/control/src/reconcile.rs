@@ -276,6 +276,7 @@ fn what_to_start(control: &Control, name: &Name) -> Result<(Pipeline, StartPipel
         candidate,
         from_savepoint: pipeline.start.savepoint.clone(),
         replay_output: pipeline.start.replay_output,
+        again: pipeline.start.again,
         restart_finished: pipeline.start.restart_finished,
     };
     Ok((pipeline, start))

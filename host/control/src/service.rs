@@ -9,7 +9,7 @@ use crate::options::Options;
 use crate::reconcile;
 use crate::registry;
 use crate::security::token;
-use crate::store::{events, pipelines};
+use crate::store::{backup, events, pipelines};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -112,12 +112,31 @@ impl Service {
             }
         });
         runtime.spawn(tidy(control.clone()));
+        runtime.spawn(back_up(control.clone()));
         runtime.block_on(connections::serve(&listener, tls, app, &limits, stopped, &control));
         let left = reconcile::close_all(&control, limits.close_time_max);
+        if let Err(error) = backup::write(&control.store, &control.options.data_dir) {
+            tracing::warn!("no backup of what the host remembers: {error}");
+        }
         runtime.shutdown_timeout(DRAIN_TIME_MAX);
         match left.is_empty() {
             true => Ok(()),
             false => Err(ServiceError::PipelinesLeft(left)),
+        }
+    }
+}
+
+/// Keeps a whole copy of the store, for those who copy the data directory.
+async fn back_up(control: Arc<Control>) {
+    let mut ticks = tokio::time::interval(control.options.backup_interval);
+    loop {
+        ticks.tick().await;
+        let control = control.clone();
+        let done = crate::http::blocking(move || {
+            backup::write(&control.store, &control.options.data_dir).map(|_| ())
+        });
+        if let Err(error) = done.await {
+            tracing::warn!("no backup of what the host remembers: {error}");
         }
     }
 }

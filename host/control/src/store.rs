@@ -4,6 +4,7 @@
 //! may.
 
 pub mod audit;
+pub mod backup;
 pub mod events;
 pub mod operators;
 pub mod pipelines;
@@ -15,6 +16,7 @@ pub mod tokens;
 use crate::problem::Problem;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +29,10 @@ const BUSY_TIME_MAX: Duration = Duration::from_secs(10);
 /// The store.
 pub struct Store {
     connection: Mutex<Connection>,
+    /// Changes since it was opened, the opening being the first.
+    changes: AtomicU64,
+    /// Of these, how many the backup has.
+    backed_up: AtomicU64,
 }
 
 /// Which part of a list is asked for.
@@ -53,11 +59,27 @@ impl Store {
     pub fn open(path: &Path) -> Result<Store, Problem> {
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_TIME_MAX)?;
+        backup::check(&connection, path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         migrate(&mut connection)?;
-        Ok(Store { connection: Mutex::new(connection) })
+        Ok(Store {
+            connection: Mutex::new(connection),
+            changes: AtomicU64::new(1),
+            backed_up: AtomicU64::new(0),
+        })
+    }
+
+    /// The changes that a backup that begins now will have; none where the last one has them all.
+    fn begin_backup(&self) -> Option<u64> {
+        let changes = self.changes.load(Ordering::SeqCst);
+        (changes != self.backed_up.load(Ordering::SeqCst)).then_some(changes)
+    }
+
+    /// The backup is in its place.
+    fn end_backup(&self, changes: u64) {
+        self.backed_up.store(changes, Ordering::SeqCst);
     }
 
     /// Reads.
@@ -71,6 +93,7 @@ impl Store {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let result = body(&transaction)?;
         transaction.commit()?;
+        self.changes.fetch_add(1, Ordering::SeqCst);
         Ok(result)
     }
 

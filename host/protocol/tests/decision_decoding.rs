@@ -11,7 +11,10 @@ fn record() -> impl Strategy<Value = DecisionRecord> {
     ("(?s).{0,8}", "(?s).{0,8}", any::<u64>(), "[0-9A-Z]{26}", any::<[u8; 4]>()).prop_map(
         |(prefix, pipeline, epoch, incarnation, bytes)| DecisionRecord {
             owner: Owner::of(&prefix, &pipeline),
-            id: CheckpointId { epoch: Epoch(epoch), incarnation: Incarnation::parse(&incarnation).unwrap() },
+            id: CheckpointId {
+                epoch: Epoch(epoch),
+                incarnation: Incarnation::parse(&incarnation).expect("a generated one"),
+            },
             manifest: ManifestHash::of(&bytes),
         },
     )

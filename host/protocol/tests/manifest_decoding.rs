@@ -28,7 +28,7 @@ fn text() -> impl Strategy<Value = String> {
 fn id() -> impl Strategy<Value = CheckpointId> {
     (any::<u64>(), "[0-9A-Z]{26}").prop_map(|(epoch, incarnation)| CheckpointId {
         epoch: Epoch(epoch),
-        incarnation: Incarnation::parse(&incarnation).unwrap(),
+        incarnation: Incarnation::parse(&incarnation).expect("a generated one"),
     })
 }
 

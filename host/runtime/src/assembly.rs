@@ -14,6 +14,7 @@ use crate::state_opening::StateOpening;
 use crate::successor::OperatorPlace;
 use crate::supervisor::Run;
 use crate::version::Version;
+use crate::waits::Waits;
 use crate::wiring::{Wired, wire};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -32,6 +33,8 @@ pub struct Task {
     pub chain: Chain,
     /// What comes in from other tasks.
     pub inbox: Inbox,
+    /// How it waits.
+    pub waits: Waits,
 }
 
 /// All tasks of an incarnation, in the order of their numbers.
@@ -70,8 +73,14 @@ pub fn tasks(
     let places = Vec::new();
     let mut builder = Builder { run, version, connected, recovered, placement, ends, live, places };
     let mut built = Vec::new();
-    for (number, wired) in wire(plan, groups, ended).into_iter().enumerate() {
-        built.push(builder.task(number, wired)?);
+    let waits = run.meters.subtasks.iter().map(|meters| Waits {
+        ended: ended.clone(),
+        clock: run.clock.clone(),
+        meters: meters.clone(),
+    });
+    let waits: Vec<Waits> = waits.collect();
+    for (number, (wired, waits)) in wire(plan, groups, &waits).into_iter().zip(waits).enumerate() {
+        built.push(builder.task(number, wired, waits)?);
     }
     Ok(Built { tasks: built, placement: builder.placement, drains, places: builder.places })
 }
@@ -112,7 +121,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn task(&mut self, number: usize, wired: Wired) -> Result<Task, ConnectorError> {
+    fn task(&mut self, number: usize, wired: Wired, waits: Waits) -> Result<Task, ConnectorError> {
         let plan = self.version.plan.clone();
         let stage = &plan.stages[wired.stage];
         let mut sources = Vec::new();
@@ -131,14 +140,15 @@ impl Builder<'_> {
         }
         let parts =
             ChainParts { subtask: wired.subtask, sources, operators, sinks, exchanges: wired.exchanges };
-        let mut chain = Chain::new(plan.clone(), parts, self.run.meters.clone(), self.recovered.now_ms);
+        let meters = (self.run.meters.clone(), waits.meters.clone());
+        let mut chain = Chain::new(plan.clone(), parts, meters, self.recovered.now_ms);
         for operator in &stage.operators {
             let name = &plan.spec.operators[*operator].name;
             if let Some(watermark_ms) = self.recovered.operator_watermarks.get(name) {
                 chain.start_at(*operator, *watermark_ms);
             }
         }
-        Ok(Task { chain, inbox: wired.inbox })
+        Ok(Task { chain, inbox: wired.inbox, waits })
     }
 
     fn source(&mut self, index: usize, subtask: usize) -> Result<SourceTask, ConnectorError> {

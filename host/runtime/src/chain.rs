@@ -2,7 +2,7 @@
 //! and exchange that it reaches on one thread, by calling one step after the other.
 
 use crate::exchange::{Element, ExchangeSender};
-use crate::meters::Meters;
+use crate::meters::{Meters, SubtaskMeters};
 use crate::operator_task::{Handled, Moment, OperatorTask};
 use crate::persist::FrozenPart;
 use crate::sink_task::{Backpressure, SinkTask};
@@ -62,6 +62,7 @@ pub struct Chain {
     plan: Arc<Plan>,
     parts: ChainParts,
     meters: Arc<Meters>,
+    own_meters: Arc<SubtaskMeters>,
     /// Per operator of the plan, over its inputs.
     merges: Vec<WatermarkMerge>,
     rounds: TimerRounds,
@@ -74,14 +75,21 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// A chain of a stage's steps. `now_ms` is the highest processing time of the restored checkpoint.
-    pub fn new(plan: Arc<Plan>, parts: ChainParts, meters: Arc<Meters>, now_ms: i64) -> Chain {
+    /// A chain of a stage's steps. `meters` are those of the pipeline and of this subtask, `now_ms` is the highest
+    /// processing time of the restored checkpoint.
+    pub fn new(
+        plan: Arc<Plan>,
+        parts: ChainParts,
+        meters: (Arc<Meters>, Arc<SubtaskMeters>),
+        now_ms: i64,
+    ) -> Chain {
         let merges = plan.inputs.iter().map(|inputs| WatermarkMerge::new(inputs.len())).collect();
         let rounds = TimerRounds::new(parts.operators.iter().map(|(operator, _, _)| *operator));
         Chain {
             plan,
             parts,
-            meters,
+            meters: meters.0,
+            own_meters: meters.1,
             merges,
             rounds,
             spare: Vec::new(),
@@ -178,6 +186,7 @@ impl Chain {
             return Ok(None);
         }
         self.meters.records_in.add(batch.rows as u64);
+        self.own_meters.records_in.add(batch.rows as u64);
         self.meters.bytes_in.add((batch.keys.data.len() + batch.values.data.len()) as u64);
         Ok(Some(batch))
     }
@@ -200,6 +209,7 @@ impl Chain {
         batch: Batch,
         backpressure: Backpressure<'_>,
     ) -> Result<(), ConnectorError> {
+        self.own_meters.records_in.add(batch.rows as u64);
         let plan = self.plan.clone();
         let (operator, input) = plan.exchanges[exchange].to;
         self.consume(&plan, batch, Downstream::Operator(operator, input), backpressure)
@@ -276,6 +286,7 @@ impl Chain {
         backpressure: Backpressure<'_>,
     ) -> Result<(), ConnectorError> {
         self.meters.records_out.add(batch.rows as u64);
+        self.own_meters.records_out.add(batch.rows as u64);
         self.meters.bytes_out.add((batch.keys.data.len() + batch.values.data.len()) as u64);
         let found = self.parts.sinks.iter_mut().find(|(index, _)| *index == sink);
         let task = &mut found.expect("the plan puts a sink into every stage that writes to it").1;

@@ -3,8 +3,8 @@
 //! A channel is bounded in bytes of rows that wait in it. Barriers and watermarks always get in, so that a full
 //! channel never holds up a checkpoint for more than the rows in front of the barrier.
 
+use crate::waits::Waits;
 use crossbeam_channel::Sender;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use weir_protocol::align::Barrier;
@@ -60,18 +60,23 @@ impl Credit {
         self.waiting_bytes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes room for a batch, waiting for it.
-    fn take(&self, bytes: usize, ended: &AtomicBool) -> Result<(), ConnectorError> {
+    /// Takes room for a batch, if there is some.
+    fn try_take(&self, bytes: usize) -> bool {
         let mut waiting = self.waiting();
-        while *waiting > 0 && *waiting + bytes > self.bytes_max {
-            if ended.load(Ordering::Relaxed) {
-                return Err(ConnectorError::transient("the incarnation has ended"));
-            }
-            let waited = self.freed.wait_timeout(waiting, LOOK_AFTER);
-            waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let room = *waiting == 0 || *waiting + bytes <= self.bytes_max;
+        if room {
+            *waiting += bytes;
         }
-        *waiting += bytes;
-        Ok(())
+        room
+    }
+
+    /// Waits a while for room to be given back.
+    fn wait(&self, bytes: usize) {
+        let waiting = self.waiting();
+        if *waiting > 0 && *waiting + bytes > self.bytes_max {
+            // Whatever woke it, the caller looks again.
+            drop(self.freed.wait_timeout(waiting, LOOK_AFTER));
+        }
     }
 
     /// Gives back the room of a batch that is about to be processed.
@@ -112,8 +117,8 @@ pub struct ExchangeSender {
     groups: KeyGroups,
     subtask: usize,
     next: usize,
-    /// Set when the incarnation has ended, for a sender that waits.
-    ended: Arc<AtomicBool>,
+    /// For a channel that is full.
+    waits: Waits,
     /// Per receiver the rows of the batch at hand; kept for its memory.
     rows: Vec<Vec<usize>>,
 }
@@ -125,10 +130,10 @@ impl ExchangeSender {
         distribution: Distribution,
         groups: KeyGroups,
         subtask: usize,
-        ended: Arc<AtomicBool>,
+        waits: Waits,
     ) -> ExchangeSender {
         let rows = vec![Vec::new(); channels.len()];
-        ExchangeSender { channels, distribution, groups, subtask, next: subtask, ended, rows }
+        ExchangeSender { channels, distribution, groups, subtask, next: subtask, waits, rows }
     }
 
     /// Sends each row to its receiver, waiting where a channel is full.
@@ -165,7 +170,12 @@ impl ExchangeSender {
     }
 
     fn send_to(&self, to: usize, batch: Batch) -> Result<(), ConnectorError> {
-        self.channels[to].credit.take(batch.size_bytes(), &self.ended)?;
+        let (credit, bytes) = (&self.channels[to].credit, batch.size_bytes());
+        while !credit.try_take(bytes) {
+            self.waits.still_alive()?;
+            self.waits.back_pressured(|| credit.wait(bytes));
+        }
+        self.waits.meters.records_out.add(batch.rows as u64);
         self.channels[to].send(Element::Batch(batch));
         Ok(())
     }

@@ -165,6 +165,9 @@ pub trait Notices: Send + Sync {
     /// A life has ended, another begins after a while.
     fn restarting(&self, cause: &str, wait: Duration);
 
+    /// A new version's life has ended, the old one goes on at once. That is no restart of the pipeline.
+    fn going_back(&self, cause: &str);
+
     /// A swap has come further.
     fn swap(&self, notice: SwapNotice);
 }
@@ -177,6 +180,8 @@ impl Notices for NoNotices {
     fn running(&self, _: &Incarnation, _: Epoch, _: &BTreeMap<String, String>, _: bool) {}
 
     fn restarting(&self, _: &str, _: Duration) {}
+
+    fn going_back(&self, _: &str) {}
 
     fn swap(&self, _: SwapNotice) {}
 }

@@ -160,7 +160,9 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::ManualClock;
     use crate::exchange::{ChannelSender, ExchangeSender};
+    use crate::waits::Waits;
     use crossbeam_channel::unbounded;
     use std::sync::atomic::AtomicBool;
     use weir_protocol::epoch::Epoch;
@@ -168,6 +170,11 @@ mod tests {
     use weir_protocol::plan::Distribution;
 
     const NOW: Duration = Duration::ZERO;
+
+    fn waits(ended: bool) -> Waits {
+        let clock = Arc::new(ManualClock::default());
+        Waits { ended: Arc::new(AtomicBool::new(ended)), clock, meters: Arc::default() }
+    }
 
     fn barrier(epoch: u64) -> Barrier {
         Barrier { epoch: Epoch(epoch), last: false }
@@ -223,7 +230,7 @@ mod tests {
             receivers.push(from);
             channels.push(ChannelSender { inbox, input: 0, credit: Arc::new(Credit::new(usize::MAX)) });
         }
-        let mut sender = ExchangeSender::new(channels, Distribution::ByKey, groups, 0, Arc::default());
+        let mut sender = ExchangeSender::new(channels, Distribution::ByKey, groups, 0, waits(false));
         let mut batch = Batch::default();
         for key in 0..100 {
             batch.push(key, Some(format!("key-{key}").as_bytes()), None, None);
@@ -248,8 +255,8 @@ mod tests {
         let (inbox, from) = unbounded();
         let credit = Arc::new(Credit::new(1));
         let channel = ChannelSender { inbox, input: 0, credit: credit.clone() };
-        let (groups, ended) = (KeyGroups::plain(1), Arc::new(AtomicBool::new(true)));
-        let mut sender = ExchangeSender::new(vec![channel], Distribution::Forward, groups, 0, ended);
+        let groups = KeyGroups::plain(1);
+        let mut sender = ExchangeSender::new(vec![channel], Distribution::Forward, groups, 0, waits(true));
         sender.send(row("a")).unwrap();
         // The incarnation has ended when the second one waits.
         assert!(sender.send(row("b")).is_err());

@@ -7,7 +7,7 @@
 //! - [`exchange`] and [`inbox`]: the way from one stage to the next, with the alignment of barriers; [`wiring`] lays it, [`placement`]
 //!   says who reads which partition
 //! - [`chain`]: the steps of one subtask put together as the plan says
-//! - [`subtask`]: the thread that pumps a chain
+//! - [`subtask`]: the thread that pumps a chain, [`waits`] how it spends its time
 //! - [`coordinator`]: pumps the checkpoint rule; [`checkpoint_store`] is its disk, [`persist`] and
 //!   [`verification`] are what goes on beside the stream
 //! - [`at_most_once`]: the coordinator that decides before it processes
@@ -55,4 +55,5 @@ pub mod timer_rounds;
 pub mod verification;
 pub mod version;
 pub mod version_tally;
+pub mod waits;
 pub mod wiring;

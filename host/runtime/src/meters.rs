@@ -88,6 +88,23 @@ impl OperatorMeters {
     }
 }
 
+/// Counters of one subtask. Its thread's time is busy, idle or back-pressured, as [`crate::waits`] says.
+#[derive(Debug, Default)]
+pub struct SubtaskMeters {
+    /// Rows that came in: from sources, or through exchanges.
+    pub records_in: Counter,
+    /// Rows that went out: to sinks, or into exchanges.
+    pub records_out: Counter,
+    /// Time that the thread worked, in nanoseconds.
+    pub busy_ns: Counter,
+    /// Time that it had nothing to do.
+    pub idle_ns: Counter,
+    /// Time that it waited for room further down.
+    pub back_pressured_ns: Counter,
+    /// Records between the positions and the ends of its sources; -1 where unknown.
+    pub lag: Gauge,
+}
+
 /// The last checkpoint that was decided.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LastCheckpoint {
@@ -128,8 +145,8 @@ pub struct Meters {
     pub decision_times: DurationHistogram,
     longest_pause_us: AtomicU64,
     activity_at_start: AtomicU64,
-    /// Records between the positions and the ends, per subtask; -1 where unknown.
-    pub lag: Vec<Gauge>,
+    /// Per subtask, over all stages.
+    pub subtasks: Vec<Arc<SubtaskMeters>>,
     /// Per operator, in the order of the plan.
     pub operators: Vec<OperatorMeters>,
     last_checkpoint: Mutex<LastCheckpoint>,
@@ -146,11 +163,11 @@ impl Meters {
                     meters
                 })
                 .collect(),
-            lag: (0..subtasks)
+            subtasks: (0..subtasks)
                 .map(|_| {
-                    let gauge = Gauge::default();
-                    gauge.set(-1);
-                    gauge
+                    let meters = SubtaskMeters::default();
+                    meters.lag.set(-1);
+                    Arc::new(meters)
                 })
                 .collect(),
             ..Meters::default()
@@ -208,6 +225,6 @@ impl Meters {
 
     /// Records behind, over all subtasks, where it is known.
     pub fn total_lag(&self) -> Option<u64> {
-        self.lag.iter().try_fold(0, |sum, gauge| Some(sum + u64::try_from(gauge.get()).ok()?))
+        self.subtasks.iter().try_fold(0, |sum, subtask| Some(sum + u64::try_from(subtask.lag.get()).ok()?))
     }
 }

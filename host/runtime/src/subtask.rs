@@ -6,10 +6,10 @@ use crate::inbox::{Arrived, Inbox};
 use crate::meters::Meters;
 use crate::persist::{Persisted, Prepared};
 use crate::successor::Successor;
-use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use crate::waits::Waits;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use weir_protocol::align::Barrier;
 use weir_protocol::batch::Batch;
@@ -25,8 +25,8 @@ const IDLE_WAIT: Duration = Duration::from_millis(10);
 /// The same where rows can also come from another subtask.
 const SHORT_WAIT: Duration = Duration::from_millis(1);
 
-/// How long a full sink is left alone.
-const FULL_SINK_WAIT: Duration = Duration::from_millis(1);
+/// A longer wait for a command is counted piece by piece, so that rates see it while it lasts.
+const COUNTED_WAIT: Duration = Duration::from_secs(1);
 
 /// How often the lag gauge is set, in batches.
 const LAG_EVERY_BATCHES: u32 = 64;
@@ -122,8 +122,8 @@ pub struct Subtask {
     pub commands: Receiver<Command>,
     /// To the coordinator.
     pub reports: Sender<Report>,
-    /// Set when the incarnation has ended, for a thread that waits for a full sink.
-    pub ended: Arc<AtomicBool>,
+    /// How it waits.
+    pub waits: Waits,
     /// Bytes of held output after which nothing more is read.
     pub sink_buffer_bytes_max: usize,
     /// At most once decides before it processes.
@@ -191,20 +191,38 @@ impl Subtask {
     }
 
     fn pump(&mut self) -> Result<(), Stop> {
-        let mut progress = Progress::default();
+        let (mut progress, waits) = (Progress::default(), self.waits.clone());
+        let mut watch = waits.watch();
         loop {
             match self.step(&mut progress)? {
                 Step::Worked => {}
-                Step::Nothing => self.wait()?,
+                Step::Nothing => waits.idle(|| self.wait())?,
                 // With nowhere to put anything only a command can change that.
                 step @ (Step::Full | Step::Last | Step::Reopening) => {
                     let before = self.clock.monotonic();
-                    let command = self.commands.recv().map_err(|_| Stop::Abandoned)?;
+                    let command = self.await_command(step == Step::Last)?;
                     if step != Step::Last {
                         self.meters.paused(self.clock.monotonic() - before);
                     }
                     self.commanded(command, &mut progress)?;
                 }
+            }
+            waits.worked(&mut watch);
+        }
+    }
+
+    /// The next command, however long it takes. The wait is counted as it goes on.
+    fn await_command(&self, nothing_to_do: bool) -> Result<Command, Stop> {
+        loop {
+            let wait = || self.commands.recv_timeout(COUNTED_WAIT);
+            let command = match nothing_to_do {
+                true => self.waits.idle(wait),
+                false => self.waits.back_pressured(wait),
+            };
+            match command {
+                Ok(command) => return Ok(command),
+                Err(RecvTimeoutError::Disconnected) => return Err(Stop::Abandoned),
+                Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
@@ -256,7 +274,12 @@ impl Subtask {
         progress.source = (progress.source + 1) % sources;
         let patience = if self.inbox.has_no_channels() { IDLE_WAIT } else { SHORT_WAIT };
         let wait = if progress.idle >= sources { patience } else { Duration::ZERO };
-        match self.chain.poll(progress.source, wait, self.clock.monotonic())? {
+        let now = self.clock.monotonic();
+        let polled = match wait {
+            Duration::ZERO => self.chain.poll(progress.source, wait, now)?,
+            _ => self.waits.idle(|| self.chain.poll(progress.source, wait, now))?,
+        };
+        match polled {
             None => progress.idle += 1,
             Some(batch) => {
                 progress.idle = 0;
@@ -268,7 +291,7 @@ impl Subtask {
             }
         }
         if progress.idle == sources || progress.batches.is_multiple_of(LAG_EVERY_BATCHES) {
-            self.meters.lag[self.number].set(self.chain.lag().map_or(-1, |lag| lag as i64));
+            self.waits.meters.lag.set(self.chain.lag().map_or(-1, |lag| lag as i64));
         }
         Ok(())
     }
@@ -299,16 +322,14 @@ impl Subtask {
 
     /// One round of timers, or one watermark passed on.
     fn turn(&mut self) -> Result<bool, Stop> {
-        let ended = self.ended.clone();
-        Ok(self.chain.turn(&mut || wait_for_room(&ended))?)
+        Ok(self.chain.turn(&mut || self.waits.for_room())?)
     }
 
     /// What came from other subtasks.
     fn arrived(&mut self, arrived: Arrived, progress: &mut Progress) -> Result<(), Stop> {
         match arrived {
             Arrived::Rows(exchange, batch) => {
-                let ended = self.ended.clone();
-                self.chain.process_exchanged(exchange, batch, &mut || wait_for_room(&ended))?;
+                self.chain.process_exchanged(exchange, batch, &mut || self.waits.for_room())?;
             }
             Arrived::Watermark(exchange, watermark) => self.chain.advance_exchanged(exchange, watermark),
             Arrived::Aligned(barrier) => {
@@ -346,8 +367,7 @@ impl Subtask {
     }
 
     fn process(&mut self, source: usize, batch: Batch) -> Result<(), Stop> {
-        let ended = self.ended.clone();
-        Ok(self.chain.process(source, batch, &mut || wait_for_room(&ended))?)
+        Ok(self.chain.process(source, batch, &mut || self.waits.for_room())?)
     }
 
     /// At most once: the positions behind a fetched batch become true before its first record is processed.
@@ -367,8 +387,8 @@ impl Subtask {
     fn obey(&mut self, command: Command) -> Result<bool, Stop> {
         match command {
             Command::Open(epoch) => {
-                let (ended, before) = (self.ended.clone(), self.clock.monotonic());
-                self.chain.open(epoch, &mut || wait_for_room(&ended))?;
+                let before = self.clock.monotonic();
+                self.chain.open(epoch, &mut || self.waits.for_room())?;
                 self.meters.paused(self.clock.monotonic() - before);
                 Ok(false)
             }
@@ -404,13 +424,4 @@ impl Subtask {
             }
         }
     }
-}
-
-/// Waits a moment for a full sink, and gives up when the incarnation has ended.
-fn wait_for_room(ended: &AtomicBool) -> Result<(), ConnectorError> {
-    if ended.load(Ordering::Relaxed) {
-        return Err(ConnectorError::transient("the incarnation has ended"));
-    }
-    std::thread::sleep(FULL_SINK_WAIT);
-    Ok(())
 }

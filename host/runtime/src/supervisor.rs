@@ -102,7 +102,7 @@ pub fn run(run: &Run) -> Outcome {
         // The old version did nothing wrong: it goes on at once, and its restarts are not counted.
         if rolled_back && failed.error.kind != ErrorKind::Fenced {
             tracing::warn!("the old version goes on: {}", failed.error);
-            run.notices.restarting(&failed.error.message, Duration::ZERO);
+            run.notices.going_back(&failed.error.message);
             continue;
         }
         let ended = Ended { kind: failed.error.kind, ran_for: run.clock.monotonic() - began };

@@ -3,9 +3,9 @@
 
 use crate::exchange::{ChannelSender, Credit, ExchangeSender, Parcel};
 use crate::inbox::Inbox;
+use crate::waits::Waits;
 use crossbeam_channel::{Sender, unbounded};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use weir_protocol::key_group::KeyGroups;
 use weir_protocol::plan::Plan;
 
@@ -21,8 +21,8 @@ pub struct Wired {
     pub exchanges: Vec<(usize, ExchangeSender)>,
 }
 
-/// All subtasks of all stages, in the order of their numbers.
-pub fn wire(plan: &Plan, groups: KeyGroups, ended: &Arc<AtomicBool>) -> Vec<Wired> {
+/// All subtasks of all stages, in the order of their numbers, which is the order of `waits` too.
+pub fn wire(plan: &Plan, groups: KeyGroups, waits: &[Waits]) -> Vec<Wired> {
     let mut tasks = Vec::new();
     // Per stage and subtask the way into its inbox.
     let mut inboxes: Vec<Vec<Sender<Parcel>>> = Vec::new();
@@ -49,7 +49,7 @@ pub fn wire(plan: &Plan, groups: KeyGroups, ended: &Arc<AtomicBool>) -> Vec<Wire
         }
         inboxes.push(senders);
     }
-    for task in &mut tasks {
+    for (task, waits) in tasks.iter_mut().zip(waits) {
         for index in &plan.stages[task.stage].exchanges_out {
             let exchange = plan.exchanges[*index];
             let channels = (0..plan.stages[exchange.to_stage].parallelism).map(|receiver| ChannelSender {
@@ -62,7 +62,7 @@ pub fn wire(plan: &Plan, groups: KeyGroups, ended: &Arc<AtomicBool>) -> Vec<Wire
                 exchange.distribution,
                 groups,
                 task.subtask,
-                ended.clone(),
+                waits.clone(),
             );
             task.exchanges.push((*index, sender));
         }

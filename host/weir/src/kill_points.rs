@@ -1,7 +1,8 @@
 //! Where a test ends the process: `WEIR_KILL_AT=name[:n]` is the n-th passing of a named place.
 //!
 //! With `WEIR_KILL_MARK=FILE` it happens once: the file is made before dying, and where it is there already nothing
-//! happens, so that the restarted process goes on.
+//! happens, so that the restarted process goes on. With `WEIR_KILL_BY=panic` the thread panics there, and the process
+//! lives.
 
 use rustix::process::{Signal, getpid, kill_process};
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ struct Chosen {
     name: String,
     passing: u64,
     mark: Option<PathBuf>,
+    panics: bool,
     passed: AtomicU64,
 }
 
@@ -33,7 +35,8 @@ pub fn install() {
         kill_point::KILL_POINTS.iter().any(|(known, _)| *known == name),
         "WEIR_KILL_AT={name}: there is no such kill point"
     );
-    let _ = CHOSEN.set(Chosen { name: name.to_owned(), passing, mark, passed: AtomicU64::new(0) });
+    let panics = std::env::var("WEIR_KILL_BY").is_ok_and(|by| by == "panic");
+    let _ = CHOSEN.set(Chosen { name: name.to_owned(), passing, mark, panics, passed: AtomicU64::new(0) });
     kill_point::install(reached);
 }
 
@@ -46,6 +49,7 @@ fn reached(name: &'static str) {
         let made = std::fs::File::create(mark).and_then(|file| file.sync_all());
         made.expect("WEIR_KILL_MARK can be written: a test that dies twice would prove nothing");
     }
+    assert!(!chosen.panics, "a panic at {name}, as WEIR_KILL_BY asks");
     // Nothing after this line runs, on any thread.
     let _ = kill_process(getpid(), Signal::KILL);
     loop {

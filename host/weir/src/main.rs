@@ -17,6 +17,8 @@ mod components;
 mod connectors;
 mod failure;
 mod guest_voice;
+#[cfg(test)]
+mod help_texts;
 #[cfg(feature = "kill-points")]
 mod kill_points;
 mod logging;
@@ -24,6 +26,7 @@ mod memory;
 mod pipeline_file;
 mod pipeline_place;
 mod prepared_pipeline;
+mod rates;
 mod savepoint_schedule;
 mod serve;
 mod signals;

@@ -2,6 +2,7 @@
 
 use crate::guest_voice::GuestMetrics;
 use crate::logging::set_status_line;
+use crate::rates::{Rates, Sample};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -49,29 +50,12 @@ struct Watch {
     guests: GuestMetrics,
 }
 
-/// Counters at one moment, for rates.
-struct Sample {
-    at: Instant,
-    records_in: u64,
-    records_out: u64,
-    busy_ns: Vec<u64>,
-}
-
-/// What happened between two samples.
-#[derive(Debug, Default, PartialEq)]
-struct Rates {
-    records_in: u64,
-    records_out: u64,
-    /// The busiest operator and the share of one core that it took, in percent.
-    busiest: Option<(String, u64)>,
-}
-
 impl Watch {
     fn draw(&self, stopped: &Receiver<()>) {
         let mut before = self.sample();
         while stopped.recv_timeout(REDRAW_INTERVAL) == Err(RecvTimeoutError::Timeout) {
             let now = self.sample();
-            set_status_line(&self.line(&self.rates(&before, &now)));
+            set_status_line(&self.line(&Rates::between(&before, &now)));
             before = now;
         }
         set_status_line("");
@@ -81,12 +65,12 @@ impl Watch {
         let mut before = self.sample();
         while stopped.recv_timeout(METRICS_INTERVAL) == Err(RecvTimeoutError::Timeout) {
             let now = self.sample();
-            let rates = self.rates(&before, &now);
+            let rates = Rates::between(&before, &now);
             let last = self.meters.last_checkpoint();
             tracing::info!(
                 pipeline = self.plan.spec.name,
-                records_in = now.records_in,
-                records_out = now.records_out,
+                records_in = self.meters.records_in.get(),
+                records_out = self.meters.records_out.get(),
                 records_in_per_second = rates.records_in,
                 records_out_per_second = rates.records_out,
                 lag = self.meters.total_lag(),
@@ -95,7 +79,7 @@ impl Watch {
                 longest_pause_us = self.meters.longest_pause_us(),
                 errors = self.errors(),
                 restarts = self.meters.restarts.get(),
-                busiest = rates.busiest.map(|(name, _)| name),
+                busiest = self.busiest(&rates).map(|(name, _)| name),
                 guest = self.guests.text(),
                 "metrics"
             );
@@ -104,26 +88,13 @@ impl Watch {
     }
 
     fn sample(&self) -> Sample {
-        Sample {
-            at: Instant::now(),
-            records_in: self.meters.records_in.get(),
-            records_out: self.meters.records_out.get(),
-            busy_ns: self.meters.operators.iter().map(|operator| operator.busy_ns.get()).collect(),
-        }
+        Sample::take(&self.meters, Instant::now())
     }
 
-    fn rates(&self, before: &Sample, now: &Sample) -> Rates {
-        let milliseconds = (now.at - before.at).as_millis().max(1) as u64;
-        let per_second = |before: u64, now: u64| now.saturating_sub(before) * 1000 / milliseconds;
-        let busy = before.busy_ns.iter().zip(&now.busy_ns).zip(&self.plan.spec.operators);
-        let busiest = busy
-            .map(|((before, now), spec)| (now.saturating_sub(*before) / 10_000 / milliseconds, &spec.name))
-            .max();
-        Rates {
-            records_in: per_second(before.records_in, now.records_in),
-            records_out: per_second(before.records_out, now.records_out),
-            busiest: busiest.map(|(percent, name)| (name.clone(), percent)),
-        }
+    /// The busiest operator and the share of one core that it took, in percent.
+    fn busiest(&self, rates: &Rates) -> Option<(&str, u64)> {
+        let busy = rates.operators_busy_ms.iter().zip(&self.plan.spec.operators);
+        busy.map(|(busy_ms, spec)| (spec.name.as_str(), busy_ms / 10)).max_by_key(|(_, percent)| *percent)
     }
 
     /// Rows that an error policy took, and calls that failed.
@@ -147,7 +118,7 @@ impl Watch {
             self.errors(),
             self.meters.restarts.get(),
         );
-        if let Some((name, percent)) = &rates.busiest {
+        if let Some((name, percent)) = self.busiest(rates) {
             line.push_str(&format!("  busiest {name} {percent}%"));
         }
         line

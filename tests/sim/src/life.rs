@@ -220,7 +220,7 @@ impl<'a> Life<'a> {
                 inbox: task.inbox,
                 commands: from,
                 reports: reports_to.clone(),
-                ended: ended.clone(),
+                waits: task.waits,
                 sink_buffer_bytes_max: version.plan.spec.sink_buffer_bytes_max,
                 guarantee: version.plan.spec.guarantee,
                 clock: run.clock.clone(),

@@ -77,6 +77,8 @@ impl Notices for Listener {
 
     fn restarting(&self, _: &str, _: Duration) {}
 
+    fn going_back(&self, _: &str) {}
+
     fn swap(&self, notice: SwapNotice) {
         let mut outside = self.outside.lock();
         if outside.control.life > self.life {

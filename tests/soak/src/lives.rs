@@ -9,15 +9,28 @@ use crate::harness::moments::Moments;
 use crate::harness::own_broker::OwnBroker;
 use crate::harness::waiting::{LOOK_EVERY, pause};
 use crate::harness::weir::Weir;
+use crate::modules::Modules;
 use crate::summary::Summary;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+mod endings;
+mod questions;
+mod served;
+mod swapping;
+mod versions;
+
+use endings::Swaps;
 
 /// One record of so many has a value that no operator takes.
 const POISON_EVERY: u64 = 300;
 /// A host that has decided nothing for so long is stuck. A broker needs a quarter of it to come back.
 const STUCK_AFTER: Duration = Duration::from_secs(120);
+/// Probation is one transaction, and ends at half of its time: a bad version needs so long to show what it is.
+const TRANSACTIONS: &str = "[kafka.main]\ntransaction_timeout = \"120s\"\n";
 /// Looks without news after which the reader has read all there is: twice as long as a fetch that finds nothing.
 const QUIET_LOOKS: u32 = 5;
 
@@ -27,6 +40,10 @@ pub struct Soak {
     keyed: KeyedJob,
     moments: Moments,
     brokers_die: bool,
+    swaps: Swaps,
+    modules: Arc<Mutex<Modules>>,
+    /// Lives of the server.
+    served: u32,
     summary: Summary,
     began: Instant,
 }
@@ -41,23 +58,55 @@ enum Went {
     Stuck,
 }
 
+impl fmt::Display for Went {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Went::Stuck => f.write_str("decided nothing more"),
+            Went::Ended => f.write_str("ended by itself"),
+            Went::Recovered(time) => write!(f, "went on after {time:.2?}"),
+        }
+    }
+}
+
 impl Soak {
-    /// Starts a broker, the load and the reader.
-    pub fn begin(moments: Moments, burst: u64, brokers_die: bool) -> Soak {
+    /// Starts a broker, the load and the reader. So many swaps and modules are to come to an end.
+    pub fn begin(moments: Moments, burst: u64, brokers_die: bool, swaps: u64, modules: Modules) -> Soak {
         let broker = OwnBroker::start();
-        let keyed = KeyedJob::start(&Cluster::at(&broker.address()), "soak", burst, POISON_EVERY);
-        Soak { broker, keyed, moments, brokers_die, summary: Summary::default(), began: Instant::now() }
+        let mut keyed = KeyedJob::start(&Cluster::at(&broker.address()), "soak", burst, POISON_EVERY);
+        keyed.job.text = keyed.job.text.replace("[kafka.main]\n", TRANSACTIONS);
+        Soak {
+            broker,
+            keyed,
+            moments,
+            brokers_die,
+            swaps: Swaps { wanted: swaps, ..Swaps::default() },
+            modules: Arc::new(Mutex::new(modules)),
+            served: 0,
+            summary: Summary::default(),
+            began: Instant::now(),
+        }
     }
 
-    /// Lives until the time is over. False where something went wrong.
+    /// Lives until the time is over and all that was asked for is done. False where something went wrong.
     pub fn run(&mut self, time: Duration) -> bool {
-        while self.began.elapsed() < time {
-            let fault = faults::next(&mut self.moments, self.brokers_die);
-            let parallelism = faults::parallelism(&mut self.moments);
-            let lived = self.live(fault, parallelism);
+        while self.began.elapsed() < time || !self.has_done_what_was_asked() {
+            let serves = self.serves_next(self.began.elapsed() >= time);
+            let lived = catch_unwind(AssertUnwindSafe(|| match serves {
+                true => self.live_served(),
+                false => {
+                    let fault = faults::next(&mut self.moments, self.brokers_die);
+                    let parallelism = faults::parallelism(&mut self.moments);
+                    format!("parallelism {parallelism}  {}", self.live(fault, parallelism))
+                }
+            }));
+            // The harness asserts; what it said is printed already.
+            let lived = lived.unwrap_or_else(|_| {
+                self.summary.wrong_lives.push("an assertion of the harness failed, see above".to_owned());
+                "a failed assertion".to_owned()
+            });
             let (read, findings) = self.progress();
             let (at, written) = (self.began.elapsed().as_secs_f32(), self.written());
-            println!("{at:7.1} s  parallelism {parallelism}  {lived}; {written} written, {read} read");
+            println!("{at:7.1} s  {lived}; {written} written, {read} read");
             if !findings.is_empty() || self.summary.went_wrong() {
                 findings.iter().for_each(|finding| println!("          {finding}"));
                 return false;
@@ -90,7 +139,7 @@ impl Soak {
         }
         let recovered = match self.await_output(&mut weir, before, started) {
             Went::Recovered(time) => time,
-            wrong => return self.wrong(&mut weir, &wrong, "at the start"),
+            wrong => return self.wrong(&mut weir, &format!("the host {wrong}, at the start")),
         };
         self.summary.recovered(recovered);
         let said = format!("recovered in {recovered:.2?}");
@@ -170,15 +219,15 @@ impl Soak {
                 weir.kill();
                 format!("kill -9 after {time:?}, before an operator could trap")
             }
-            (Bad::OtherState, None) => self.wrong(&mut weir, &Went::Stuck, "with another state"),
-            (_, Some(_)) => self.wrong(&mut weir, &Went::Ended, "with a bad operator"),
+            (Bad::OtherState, None) => self.wrong(&mut weir, "the host accepted another state"),
+            (_, Some(_)) => self.wrong(&mut weir, "the host ended by itself, with a bad operator"),
         }
     }
 
     fn goes_on(&mut self, weir: &mut Weir, before: u64, since: Instant, said: String) -> String {
         match self.await_output(weir, before, since) {
             Went::Recovered(time) => self.kill(weir, format!("{said}, went on after {time:.2?}, kill -9")),
-            wrong => self.wrong(weir, &wrong, &said),
+            wrong => self.wrong(weir, &format!("the host {wrong}, {said}")),
         }
     }
 
@@ -210,7 +259,7 @@ impl Soak {
 
     fn kill(&mut self, weir: &mut Weir, said: String) -> String {
         if weir.has_ended() {
-            return self.wrong(weir, &Went::Ended, &said);
+            return self.wrong(weir, &format!("the host ended by itself, {said}"));
         }
         weir.kill();
         self.summary.kills += 1;
@@ -221,22 +270,16 @@ impl Soak {
     fn stopped(&mut self, weir: &mut Weir, said: String) -> String {
         match weir.exit_code() {
             0 => said,
-            _ => self.wrong(weir, &Went::Ended, &said),
+            _ => self.wrong(weir, &format!("the host did not end well, {said}")),
         }
     }
 
-    fn wrong(&mut self, weir: &mut Weir, went: &Went, when: &str) -> String {
-        let what = match went {
-            Went::Stuck => "decided nothing more",
-            Went::Ended | Went::Recovered(_) => "ended by itself",
-        };
+    fn wrong(&mut self, weir: &mut Weir, what: &str) -> String {
         weir.kill();
         let log = weir.log();
         let lines: Vec<&str> = log.lines().collect();
-        let said = format!(
-            "the host {what}, {when}; it said:\n{}",
-            lines[lines.len().saturating_sub(25)..].join("\n")
-        );
+        let last = lines[lines.len().saturating_sub(25)..].join("\n");
+        let said = format!("{what}; the host said:\n{last}");
         self.summary.wrong_lives.push(said.clone());
         said
     }
@@ -272,7 +315,7 @@ impl Soak {
                 started.elapsed()
             );
         } else {
-            println!("{}", self.wrong(&mut weir, &Went::Stuck, "draining"));
+            println!("{}", self.wrong(&mut weir, "the pipeline did not come to its end"));
         }
         ended
     }
@@ -286,6 +329,7 @@ impl Soak {
             summary.findings = self.keyed.findings();
         }
         (summary.read, summary.written) = (self.progress().0, self.written());
+        summary.modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner).answers.clone();
         if !summary.is_clean() {
             keep(&self.keyed.job);
         }

@@ -37,7 +37,7 @@ impl Checkout {
         &self.target
     }
 
-    /// Where finished guests lie. Always in the checkout, because the host embeds one of them by this path.
+    /// Where finished guests lie. Always in the checkout, because the host embeds those of the demo by this path.
     pub fn guests(&self) -> PathBuf {
         self.root.join("target/guests")
     }

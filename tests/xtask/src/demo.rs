@@ -24,7 +24,7 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<(), Stop> {
     let mut steps = Steps::new(if options.kafka { 5 } else { 4 });
     steps.next("checking the machine");
     prerequisites::ensure(checkout, if options.kafka { For::HostAndBroker } else { For::Host })?;
-    steps.next("building the operator (a few minutes the first time)");
+    steps.next("building the operator, in three versions (a few minutes the first time)");
     guests::build(checkout, guests::OF_THE_DEMO)?;
     steps.next(weir_binary::STEP);
     let weir = weir_binary::build(checkout)?;

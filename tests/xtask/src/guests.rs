@@ -6,11 +6,13 @@ use crate::stop::Stop;
 use crate::toolchain::{TARGET, Toolchain};
 use std::path::PathBuf;
 
-/// The guests that the demo needs, and that the host embeds.
-pub const OF_THE_DEMO: &[&str] = &["count_by_key"];
+/// The guests that the demo needs, and that the host embeds: three versions of one operator.
+pub const OF_THE_DEMO: &[&str] = &["count_by_key", "demo_version_2", "demo_version_3"];
 /// The operators that ship with weir.
 pub const OPERATORS: &[&str] =
     &["prefix", "filter_json", "route", "count_by_key", "dedup", "tumbling_sum", "join"];
+/// Versions that the soak swaps in.
+pub const SWAPPED: &[&str] = &["swap_good", "swap_traps", "swap_rejects", "swap_slow", "swap_breaks_state"];
 /// Everything that the tests need.
 pub const ALL: &[&str] = &[
     "prefix",
@@ -20,6 +22,8 @@ pub const ALL: &[&str] = &[
     "dedup",
     "tumbling_sum",
     "join",
+    "demo_version_2",
+    "demo_version_3",
     "hostile-guests",
     "hostile_describe_endless",
     "hostile_describe_traps",
@@ -33,6 +37,8 @@ pub const ALL: &[&str] = &[
 ];
 /// Guests that are another package with a feature: guest, package, feature.
 const VARIANTS: &[(&str, &str, &str)] = &[
+    ("demo_version_2", "demo_versions", "version_2"),
+    ("demo_version_3", "demo_versions", "version_3"),
     ("hostile_describe_endless", "hostile-guests", "describe_endless"),
     ("hostile_describe_traps", "hostile-guests", "describe_traps"),
     ("hostile_keyed", "hostile-guests", "keyed"),
@@ -49,7 +55,7 @@ const PROFILE: &str = "guest";
 /// Which guests.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Package names, or hostile_describe_endless, hostile_describe_traps, hostile_keyed, count_by_key_2, swap_good and the like; all if none is given.
+    /// Package names, or demo_version_2, hostile_describe_endless, hostile_keyed, count_by_key_2, swap_good and the like; all if none is given.
     names: Vec<String>,
 }
 
@@ -111,6 +117,11 @@ mod tests {
     #[test]
     fn every_variant_is_built_for_the_tests() {
         assert!(super::VARIANTS.iter().all(|(variant, ..)| super::ALL.contains(variant)));
+    }
+
+    #[test]
+    fn what_the_host_embeds_is_built_for_the_tests_too() {
+        assert!(super::OF_THE_DEMO.iter().all(|guest| super::ALL.contains(guest)));
     }
 
     #[test]

@@ -17,8 +17,14 @@ pub enum For {
     Host,
     /// The same, and a Kafka broker.
     HostAndBroker,
-    /// The same, and Python.
+    /// The same, and what the lines of the manual use, which a test runs, and Python.
     Tests,
+}
+
+impl For {
+    fn needs_broker(self) -> bool {
+        self != For::Host
+    }
 }
 
 /// A native part of the host, and how to see that it is there.
@@ -60,6 +66,10 @@ const NATIVE: &[Native] = &[
     library("zstd headers", "libzstd-dev", "libzstd", "/usr/include/zstd.h"),
 ];
 
+/// What the lines of the manual call, and what gives them a network of their own.
+const OF_THE_MANUAL: &[Native] =
+    &[program("curl", "curl", &["curl"]), program("jq", "jq", &["jq"]), program("ip", "iproute2", &["ip"])];
+
 /// Checks everything that any chore needs, and installs it where that is allowed.
 pub fn run(checkout: &Checkout) -> Result<(), Stop> {
     ensure(checkout, For::Tests)?;
@@ -70,10 +80,14 @@ pub fn run(checkout: &Checkout) -> Result<(), Stop> {
 
 /// Sees to it that the machine has what this purpose needs, or stops with what to do.
 pub fn ensure(checkout: &Checkout, purpose: For) -> Result<(), Stop> {
-    let mut needs: Vec<Need> =
-        NATIVE.iter().filter(|native| !present(&native.probe)).map(|n| n.need).collect();
-    let broker = purpose != For::Host;
-    if broker {
+    let of_the_manual = if purpose == For::Tests { OF_THE_MANUAL } else { &[] };
+    let mut needs: Vec<Need> = NATIVE
+        .iter()
+        .chain(of_the_manual)
+        .filter(|native| !present(&native.probe))
+        .map(|native| native.need)
+        .collect();
+    if purpose.needs_broker() {
         // Said now, not after the ten minutes of a build.
         broker::check_external(checkout)?;
         needs.extend(broker::needs(checkout));
@@ -82,7 +96,7 @@ pub fn ensure(checkout: &Checkout, purpose: For) -> Result<(), Stop> {
         needs.extend(schemathesis::needs());
     }
     debian::provide(&needs)?;
-    if broker && !broker::needs(checkout).is_empty() {
+    if purpose.needs_broker() && !broker::needs(checkout).is_empty() {
         return Err(Stop::machine(
             "the installed Java is older than 17: install a newer one and set JAVA_HOME",
         ));

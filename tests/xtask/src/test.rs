@@ -5,6 +5,7 @@ use crate::checkout::Checkout;
 use crate::prerequisites::{self, For};
 use crate::step::Steps;
 use crate::stop::Stop;
+use crate::toolchain::Toolchain;
 use crate::{guests, run, schemathesis, weir_binary};
 
 /// Which tests.
@@ -31,6 +32,11 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<(), Stop> {
     cargo.arg("test").args(selection(&options.arguments)).args(&options.arguments);
     cargo.env("WEIR_TEST_KAFKA", broker.address());
     cargo.env("WEIR_TEST_BIN", weir).env("WEIR_TEST_GUESTS", checkout.guests());
+    // A test builds an operator as its author would, by a cargo that weir calls.
+    for (variable, value) in Toolchain::find(checkout)?.environment() {
+        cargo.env(format!("WEIR_TEST_GUEST_{variable}"), value);
+        cargo.env("WEIR_TEST_GUEST_CARGO_UNSTABLE_BUILD_STD", "std,panic_abort");
+    }
     cargo.env("WEIR_TEST_SCHEMATHESIS", python);
     // Tests that kill or cut off a broker start their own, and can do so only where there are Java and the jars.
     if let Some(home) = jars::home_if_usable(checkout)? {

@@ -56,12 +56,22 @@ impl Toolchain {
 
     /// Makes a `cargo build` of guests use this toolchain.
     pub fn apply(&self, cargo: &mut Command) {
-        if let Toolchain::Debian { linker } = self {
-            cargo.env("RUSTC", DEBIAN_RUSTC);
-            // Cargo asks for it before it accepts `-Z build-std`; the guests themselves use no unstable feature.
-            cargo.env("RUSTC_BOOTSTRAP", "1");
-            cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+        cargo.envs(self.environment());
+        if let Toolchain::Debian { .. } = self {
             cargo.args(["-Z", "build-std=std,panic_abort"]);
+        }
+    }
+
+    /// The variables by which cargo uses it.
+    pub fn environment(&self) -> Vec<(&'static str, PathBuf)> {
+        match self {
+            Toolchain::Installed => Vec::new(),
+            Toolchain::Debian { linker } => vec![
+                ("RUSTC", DEBIAN_RUSTC.into()),
+                // Cargo asks for it before it accepts `-Z build-std`; the guests themselves use no unstable feature.
+                ("RUSTC_BOOTSTRAP", "1".into()),
+                ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker.clone()),
+            ],
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::problem::{Code, Problem};
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -45,6 +45,14 @@ impl Reader {
         }
         Ok(Some(chunk))
     }
+
+    /// Reads what else comes, up to a limit, and forgets it: a client that still sends would see a broken connection
+    /// instead of the answer.
+    pub async fn discard_rest(&mut self, bytes_max: u64, time_max: Duration) {
+        self.bytes_left = bytes_max;
+        self.deadline = Instant::now() + time_max;
+        while let Ok(Some(_)) = self.next().await {}
+    }
 }
 
 /// Refuses a body by the size that it announces, before any of it is read.
@@ -76,12 +84,15 @@ pub async fn buffered(control: &Control, request: Request) -> Result<Request, Pr
     Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
-/// Reads what comes of a body that nobody wants, up to a limit, and forgets it.
+/// Reads what comes of a body that nobody wants, as much as the largest that anybody may send.
 pub async fn discard(control: &Control, request: Request) {
+    // Who waits to be asked for the body is not asked.
+    if request.headers().contains_key(EXPECT) {
+        return;
+    }
     let limits = &control.options.limits;
-    let bytes_max = limits.body_bytes_max.saturating_mul(2);
-    let mut reader = Reader::new(request.into_body(), bytes_max, limits.body_idle_max, limits.body_time_max);
-    while let Ok(Some(_)) = reader.next().await {}
+    let mut reader = Reader::new(request.into_body(), 0, limits.body_idle_max, limits.body_time_max);
+    reader.discard_rest(limits.component_bytes_max, limits.body_time_max).await;
 }
 
 /// All of a body that the gate has read.

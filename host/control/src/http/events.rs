@@ -1,11 +1,12 @@
 //! `…/events`: pages, or a stream of server-sent events that goes on as long as the client listens.
 
 use super::blocking;
-use super::extract::{PathOf, QueryOf};
+use super::extract::{PathOf, QueryOf, Who};
 use crate::control::Control;
 use crate::name::Name;
 use crate::pipelines;
 use crate::problem::{Code, Problem};
+use crate::security::token;
 use crate::store::Page;
 use crate::store::events::{self, Event};
 use crate::wire::page::{List, PageQuery};
@@ -25,6 +26,8 @@ use tokio::sync::watch;
 
 /// Events that a stream reads at a time.
 const READ_MAX: u32 = 100;
+/// How often it is looked whether the token of a silent stream is still valid; a revocation is seen at once.
+const TOKEN_LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// How often a silent stream says that it is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -35,6 +38,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
         (List<EventView> = "application/json"), (String = "text/event-stream")))))]
 pub async fn pipeline_events(
     State(control): State<Arc<Control>>,
+    Who(who): Who,
     PathOf(path): PathOf<Named>,
     QueryOf(query): QueryOf<PageQuery>,
     headers: HeaderMap,
@@ -58,7 +62,7 @@ pub async fn pipeline_events(
         let first = read(&control, &path.name, &page).await?.0;
         let after = page.after_number()?.unwrap_or(0);
         let state =
-            Stream { control, name: path.name, changed, closing, after, waiting: VecDeque::from(first) };
+            Stream { control, who, name: path.name, changed, closing, after, waiting: VecDeque::from(first) };
         let events = stream::unfold(state, next);
         return Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response());
     }
@@ -69,6 +73,7 @@ pub async fn pipeline_events(
 /// A client that listens.
 struct Stream {
     control: Arc<Control>,
+    who: String,
     name: Name,
     changed: watch::Receiver<u64>,
     closing: watch::Receiver<bool>,
@@ -86,16 +91,26 @@ async fn next(mut stream: Stream) -> Option<(Result<sse::Event, Infallible>, Str
             return Some((Ok(sent), stream));
         }
         stream.changed.mark_unchanged();
+        // Who may no longer read hears no more.
+        if !may_still_read(&stream).await {
+            return None;
+        }
         let page = Page { after: Some(stream.after.to_string()), limit: READ_MAX };
         // A pipeline that was deleted ends its streams.
         stream.waiting = VecDeque::from(read(&stream.control, &stream.name, &page).await.ok()?.0);
         if stream.waiting.is_empty() {
             tokio::select! {
                 changed = stream.changed.changed() => changed.ok()?,
+                () = tokio::time::sleep(TOKEN_LOOK_INTERVAL) => {}
                 () = async { stream.closing.wait_for(|closing| *closing).await.map(|_| ()).unwrap_or_default() } => return None,
             }
         }
     }
+}
+
+async fn may_still_read(stream: &Stream) -> bool {
+    let (control, who) = (stream.control.clone(), stream.who.clone());
+    blocking(move || token::is_valid(&control, &who)).await.unwrap_or(false)
 }
 
 async fn read(

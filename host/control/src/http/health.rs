@@ -1,8 +1,8 @@
 //! `/livez` and `/readyz`: no token, and nothing told.
 
 use crate::control::Control;
+use crate::problem::{Code, Problem};
 use axum::extract::State;
-use axum::http::StatusCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,13 +13,10 @@ pub async fn livez() -> &'static str {
 }
 
 /// Every pipeline that is to run was given to its thread.
-#[utoipa::path(get, path = "/readyz", tag = "health", responses(
-    (status = 200, description = "all are", content_type = "text/plain", body = String),
-    (status = 503, description = "not yet", content_type = "text/plain", body = String),
-))]
-pub async fn readyz(State(control): State<Arc<Control>>) -> (StatusCode, &'static str) {
+#[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, description = "all are", content_type = "text/plain", body = String)))]
+pub async fn readyz(State(control): State<Arc<Control>>) -> Result<&'static str, Problem> {
     match control.ready.load(Ordering::SeqCst) && !*control.closing.borrow() {
-        true => (StatusCode::OK, "ok\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+        true => Ok("ok\n"),
+        false => Err(Problem::new(Code::Unavailable, "not ready")),
     }
 }

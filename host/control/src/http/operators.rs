@@ -1,6 +1,6 @@
 //! `/v1/operators`: the registry.
 
-use super::body::{Json, check_announced};
+use super::body::{Json, check_announced, discard};
 use super::extract::{PathOf, QueryOf, Who};
 use super::{blocking, files};
 use crate::control::{Change, Control};
@@ -13,8 +13,8 @@ use crate::wire::operators::VersionView;
 use crate::wire::page::{List, PageQuery};
 use crate::wire::paths::{Named, Versioned};
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -62,13 +62,15 @@ pub async fn list_versions(
 pub async fn push_version(
     State(control): State<Arc<Control>>,
     Who(who): Who,
-    PathOf(path): PathOf<Named>,
+    path: Result<PathOf<Named>, Problem>,
     request: Request,
 ) -> Result<Response, Problem> {
-    check_announced(request.headers(), control.options.limits.component_bytes_max)?;
-    let received = {
-        let _place = place(&control, &control.uploads).await?;
-        registry::upload::receive(&control, request.into_body()).await?
+    let (path, received) = match admit(&control, path, request.headers()).await {
+        Ok((path, _place)) => (path, registry::upload::receive(&control, request.into_body()).await?),
+        Err(problem) => {
+            discard(&control, request).await;
+            return Err(problem);
+        }
     };
     let (found, received) = {
         let (control, name) = (control.clone(), path.name.clone());
@@ -89,6 +91,17 @@ pub async fn push_version(
     let location = format!("/v1/operators/{}/versions/{}", version.operator, version.version);
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, [(LOCATION, location)], axum::Json(VersionView::from(version))).into_response())
+}
+
+/// Whether an upload may begin: its name, its size, and a place among those under way.
+async fn admit(
+    control: &Control,
+    path: Result<PathOf<Named>, Problem>,
+    headers: &HeaderMap,
+) -> Result<(Named, OwnedSemaphorePermit), Problem> {
+    let PathOf(path) = path?;
+    check_announced(headers, control.options.limits.component_bytes_max)?;
+    Ok((path, place(control, &control.uploads).await?))
 }
 
 /// A version.

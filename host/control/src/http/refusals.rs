@@ -7,9 +7,10 @@ use crate::security::roles::{Access, Entry, look_up};
 use Code::{
     Busy, Conflict, CrossOrigin, DiskFull, Forbidden, HostNotAllowed, Internal, InvalidComponent,
     InvalidJson, InvalidName, InvalidParameter, InvalidPipeline, LimitExceeded, NotASwap, NotApplied,
-    NotFound, PipelineNotFound, PipelineNotRunning, PipelineNotStopped, PlanRefused, PreconditionFailed,
-    PreviouslyRolledBack, RequestTimeout, StalePlan, StateIncompatible, SwapInProgress, SwapNotFound,
-    TokenNotFound, TooLarge, Unauthorized, Unavailable, UnsupportedMediaType, VersionInUse, VersionNotFound,
+    NotFound, PauseTooLong, PipelineNotFound, PipelineNotRunning, PipelineNotStopped, PlanRefused,
+    PreconditionFailed, PreviouslyRolledBack, RequestTimeout, StalePlan, StateIncompatible, SwapInProgress,
+    SwapNotFound, TokenNotFound, TooLarge, Unauthorized, Unavailable, UnsupportedMediaType, VersionInUse,
+    VersionNotFound,
 };
 
 /// Any route: who calls it by another name, or sends a body too slowly, too long or not to its end, is refused first.
@@ -33,6 +34,7 @@ const SWAP: &[Code] = &[
     SwapInProgress,
     PreviouslyRolledBack,
     NotASwap,
+    PauseTooLong,
     Conflict,
     StateIncompatible,
     Unavailable,
@@ -44,7 +46,7 @@ const CHANGE: &[Code] = &[DiskFull];
 #[rustfmt::skip]
 const TABLE: &[(&str, &str, &[&[Code]])] = &[
     ("GET", "/livez", &[]),
-    ("GET", "/readyz", &[]),
+    ("GET", "/readyz", &[&[Unavailable]]),
     ("GET", "/openapi.json", &[]),
     ("GET", "/docs", &[]),
 

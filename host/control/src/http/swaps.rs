@@ -36,7 +36,7 @@ pub async fn swap_operator(
     let name = path.name.clone();
     let asked = Asked {
         component: asked.version.wanted()?,
-        rules: asked.rules.rules()?,
+        rules: asked.rules.rules(&asked.probation)?,
         dry_run: asked.dry_run,
         force: asked.force,
     };
@@ -59,7 +59,7 @@ pub async fn rollback_pipeline(
     let name = path.name.clone();
     let asked = Asked {
         component: Wanted::Previous,
-        rules: asked.rules.rules()?,
+        rules: asked.rules.rules(&asked.probation)?,
         dry_run: false,
         force: asked.force,
     };

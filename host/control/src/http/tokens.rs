@@ -74,7 +74,10 @@ pub async fn revoke_token(
                 })?;
                 tokens::revoke(transaction, path.id.as_str(), control.now())?;
                 control.note(transaction, change)
-            })
+            })?;
+            // Streams that were opened with it end.
+            control.wake();
+            Ok(())
         })
     })
     .await?;

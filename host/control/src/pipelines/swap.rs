@@ -1,7 +1,7 @@
 //! Swaps: another version of one operator, between two checkpoints of a running pipeline. And the way back.
 
-use super::find;
 use super::plan::{Resolved, applied, resolve};
+use super::{find, pause, way_back};
 use crate::control::{Change, Control};
 use crate::deployment::{Actual, Event};
 use crate::document::{self, ComponentName};
@@ -10,13 +10,10 @@ use crate::name::Name;
 use crate::problem::{Code, Problem};
 use crate::reconcile::{Slot, end_swap};
 use crate::store::pipelines::Pipeline;
+use crate::store::rejected;
 use crate::store::swaps::{self, Swap, SwapState};
-use crate::store::{Page, rejected, revisions};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Revisions among which a rollback looks for another version.
-const REVISIONS_SEARCHED_MAX: u32 = 100;
 
 /// The keys of the health rule; what is none has the host's default.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,7 +28,7 @@ pub struct Rules {
     pub slowdown_max: Option<f64>,
     /// Change of the output share.
     pub output_share_change_max: Option<f64>,
-    /// The longest pause for a migration.
+    /// The longest pause for a migration; [`pause::PAUSE_MAX_DEFAULT`] unless given.
     pub pause_max: Option<Duration>,
 }
 
@@ -124,7 +121,12 @@ pub fn swap(
         }
         let shown = slot.show();
         let running = shown.running.ok_or_else(|| not_running(name, &shown.actual))?;
-        Ok(Outcome::Begun(Box::new(begin(control, change, &slot, running.as_ref(), &begun)?)))
+        let swap = begin(control, change, &slot, running.as_ref(), &begun);
+        let swap = swap.map_err(|problem| match asked.component {
+            Wanted::Previous => way_back::explain(control, name, problem),
+            _ => problem,
+        })?;
+        Ok(Outcome::Begun(Box::new(swap)))
     })
 }
 
@@ -137,17 +139,11 @@ pub fn begin(
     begin: &Begin<'_>,
 ) -> Result<Swap, Problem> {
     let row = begin.row(control, change);
+    control.store.read(|connection| begin.may_begin(connection, &row))?;
+    pause::check(control, begin)?;
     control.store.write(|transaction| {
-        if let Some(open) = swaps::find_open(transaction, row.pipeline)? {
-            return Err(in_progress(&open));
-        }
-        let before = rejected::find(transaction, row.pipeline, &row.operator, &row.to_sha256)?;
-        if let (Some(reason), false) = (before, begin.force) {
-            return Err(rolled_back_before(vec![format!(
-                "{} in {}: {reason}",
-                row.to_version, row.operator
-            )]));
-        }
+        // Events of a swap that was open may have come in between; those of this one cannot.
+        begin.may_begin(transaction, &row)?;
         swaps::put(transaction, &row)?;
         control.note(transaction, change)
     })?;
@@ -167,7 +163,22 @@ pub fn begin(
 }
 
 impl Begin<'_> {
-    fn asked(&self) -> SwapAsked {
+    /// Nothing that is remembered speaks against it.
+    fn may_begin(&self, connection: &rusqlite::Connection, row: &Swap) -> Result<(), Problem> {
+        if let Some(open) = swaps::find_open(connection, row.pipeline)? {
+            return Err(in_progress(&open));
+        }
+        let before = rejected::find(connection, row.pipeline, &row.operator, &row.to_sha256)?;
+        match before {
+            Some(reason) if !self.force => {
+                Err(rolled_back_before(vec![format!("{} in {}: {reason}", row.to_version, row.operator)]))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// As the host is asked.
+    pub fn asked(&self) -> SwapAsked {
         let rules = self.rules.clone();
         SwapAsked {
             operator: self.operator.to_owned(),
@@ -177,7 +188,6 @@ impl Begin<'_> {
             rejection_points_max: rules.rejection_points_max,
             slowdown_max: rules.slowdown_max,
             output_share_change_max: rules.output_share_change_max,
-            pause_max: rules.pause_max,
         }
     }
 
@@ -235,40 +245,7 @@ fn wanted(
             .read(|connection| crate::registry::find(connection, &component.operator, component.version))?;
         return Ok((operator.to_owned(), component));
     };
-    previous(control, name, pipeline, old)
-}
-
-/// The newest revision with another version of one operator.
-fn previous(
-    control: &Control,
-    name: &Name,
-    pipeline: &Pipeline,
-    old: &Resolved,
-) -> Result<(String, ComponentName), Problem> {
-    let page = Page { after: None, limit: REVISIONS_SEARCHED_MAX };
-    let (revisions, _) = control.store.read(|connection| revisions::page(connection, pipeline.id, &page))?;
-    for revision in revisions {
-        let outline = document::read(&revision.toml, name)?;
-        let differs: Vec<_> = outline
-            .components
-            .iter()
-            .filter(|(id, component)| old.names.get(*id).is_some_and(|now| *now != component.named))
-            .collect();
-        match differs.as_slice() {
-            [] => {}
-            [(id, component)] => return Ok(((*id).clone(), component.named.clone())),
-            several => {
-                let details = several.iter().map(|(id, component)| format!("{id}: {}", component.named));
-                return Err(Problem::new(
-                    Code::NotASwap,
-                    format!("revision {} differs in more than one operator", revision.revision),
-                )
-                .hint("swap them one after the other, or put that revision as the draft and apply it")
-                .details(details.collect()));
-            }
-        }
-    }
-    Err(Problem::new(Code::Conflict, "no earlier revision has another version of an operator"))
+    way_back::previous(control, name, pipeline, old)
 }
 
 /// Cancels a swap that has not come to probation; one in probation can be given up only where the pipeline does not run.

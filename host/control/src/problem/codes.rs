@@ -79,6 +79,8 @@ codes! {
     PreviouslyRolledBack "previously_rolled_back" 409 false
     /// The change cannot be made on a running pipeline.
     NotASwap "not_a_swap" 409 false
+    /// The migration would stop the operator for longer than `pause_max`.
+    PauseTooLong "pause_too_long" 409 false
     /// `If-Match` names another version of the pipeline.
     PreconditionFailed "precondition_failed" 412 false
     /// The body is larger than its limit.

@@ -56,6 +56,7 @@ impl Observer {
                 self.slot.note_restart(self.control.now(), &cause);
                 self.slot.step(&Event::Restarting(cause));
             }
+            PipelineEvent::GoingBack { cause } => self.slot.step(&Event::Restarting(cause)),
             PipelineEvent::Ended(ending) => self.slot.step(&Event::Ended(ending)),
             PipelineEvent::Swap(SwapEvent::Prepared | SwapEvent::Probation { .. }) => {}
             PipelineEvent::Swap(_) => self.slot.step(&Event::SwapEnded),
@@ -72,6 +73,9 @@ impl Observer {
             }
             PipelineEvent::Restarting { cause, wait_ms } => {
                 self.event(connection, "restarting", &json!({ "cause": cause, "wait_ms": wait_ms }))
+            }
+            PipelineEvent::GoingBack { cause } => {
+                self.event(connection, "going_back", &json!({ "cause": cause }))
             }
             PipelineEvent::Ended(ending) => self.write_end(connection, ending),
             PipelineEvent::Swap(swap) => self.write_swap(connection, swap),

@@ -3,7 +3,7 @@
 use super::{INCOMING, Received};
 use crate::control::Control;
 use crate::http::body::Reader;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::security::token::hex;
 use axum::body::Body;
 use sha2::{Digest, Sha256};
@@ -15,9 +15,20 @@ pub async fn receive(control: &Control, body: Body) -> Result<Received, Problem>
     let part = control.options.data_dir.join(INCOMING).join(format!("{}.part", control.new_id()));
     // From here on the file goes with this value.
     let mut received = Received { part, sha256: String::new(), size: 0 };
-    let mut file = tokio::fs::File::create_new(&received.part).await?;
     let mut reader =
         Reader::new(body, limits.component_bytes_max, limits.body_idle_max, limits.upload_time_max);
+    let written = write(&mut reader, &mut received).await;
+    match &written {
+        // Too slow already, or gone.
+        Err(problem) if matches!(problem.code, Code::RequestTimeout | Code::InvalidParameter) => {}
+        Err(_) => reader.discard_rest(limits.component_bytes_max, limits.body_time_max).await,
+        Ok(()) => {}
+    }
+    written.map(|()| received)
+}
+
+async fn write(reader: &mut Reader, received: &mut Received) -> Result<(), Problem> {
+    let mut file = tokio::fs::File::create_new(&received.part).await?;
     let mut digest = Sha256::new();
     while let Some(chunk) = reader.next().await? {
         digest.update(&chunk);
@@ -27,5 +38,5 @@ pub async fn receive(control: &Control, body: Body) -> Result<Received, Problem>
     file.flush().await?;
     file.sync_all().await?;
     received.sha256 = hex(&digest.finalize());
-    Ok(received)
+    Ok(())
 }

@@ -5,6 +5,7 @@ use super::{Caller, token};
 use crate::control::Control;
 use crate::http::{blocking, body, document};
 use crate::problem::{Code, Problem};
+use crate::store::audit;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{ALLOW, AUTHORIZATION, HOST, ORIGIN};
 use axum::http::request::Parts;
@@ -16,6 +17,9 @@ use std::sync::Arc;
 
 /// The route whose body is streamed to disk; every other is read here, before its handler.
 const UPLOAD: (&str, &str) = ("POST", "/v1/operators/{name}/versions");
+
+/// Characters of a path that are written down.
+const PATH_NOTED_MAX: usize = 200;
 
 /// Lets a request through, or answers it.
 pub async fn pass(State(control): State<Arc<Control>>, request: Request, next: Next) -> Response {
@@ -59,11 +63,16 @@ async fn check(control: &Arc<Control>, head: &Parts) -> Result<Option<Caller>, R
     };
     let Access::Token(needed) = access else { return Ok(None) };
     let presented = presented(&head.headers).map_err(IntoResponse::into_response)?;
-    let control = control.clone();
+    let (control, noting) = (control.clone(), control.clone());
     let caller = blocking(move || token::authenticate(&control, &presented)).await;
     let caller = caller.map_err(IntoResponse::into_response)?;
     if caller.role < needed {
         let message = format!("this needs the role {}, the token has {}", needed.text(), caller.role.text());
+        let target = format!("{} {}", head.method, shortened(head.uri.path()));
+        // The client learns of the refusal whether or not it could be written.
+        if let Err(error) = blocking(move || note_forbidden(&noting, &caller, &target)).await {
+            tracing::error!("no line in the audit log: {error}");
+        }
         return Err(Problem::new(Code::Forbidden, message).into_response());
     }
     check_query(head).map_err(IntoResponse::into_response)?;
@@ -78,6 +87,19 @@ fn check_query(head: &Parts) -> Result<(), Problem> {
         true => Err(Problem::new(Code::InvalidParameter, "this route takes nothing in its query")),
         false => Ok(()),
     }
+}
+
+/// Somebody who is known tried what they may not: a line of the audit log. Who is not known could fill the disk with lines.
+fn note_forbidden(control: &Control, caller: &Caller, target: &str) -> Result<(), Problem> {
+    let line = audit::Line {
+        outcome: Code::Forbidden.name().to_owned(),
+        ..control.line(&caller.who, "forbidden", target)
+    };
+    control.store.write(|transaction| audit::insert(transaction, &line))
+}
+
+fn shortened(path: &str) -> String {
+    path.chars().take(PATH_NOTED_MAX).collect()
 }
 
 fn other_methods(methods: &[&'static str]) -> Response {

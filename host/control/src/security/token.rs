@@ -61,6 +61,13 @@ pub fn authenticate(control: &Control, presented: &str) -> Result<Caller, Proble
     }
 }
 
+/// Is the token by which this caller came in still valid?
+pub fn is_valid(control: &Control, who: &str) -> Result<bool, Problem> {
+    let id = who.rsplit_once('/').map_or(who, |(_, id)| id);
+    let found = control.store.read(|connection| tokens::find(connection, id))?;
+    Ok(found.is_some_and(|token| token.is_valid(control.now())))
+}
+
 /// Where no admin could come in, a token is made, and written to a file that only its owner can read. The file comes
 /// first: a death in between leaves a token that opens nothing, and the next start makes another.
 pub fn ensure_admin(control: &Control) -> Result<(), Problem> {

@@ -37,6 +37,9 @@ pub struct StartFrom {
     /// Output beyond it may be published again.
     #[serde(default)]
     pub replay_output: bool,
+    /// Also where the pipeline has started from this savepoint before.
+    #[serde(default)]
+    pub again: bool,
     /// A pipeline that has come to its end starts again.
     #[serde(default)]
     pub restart_finished: bool,

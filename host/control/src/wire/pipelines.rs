@@ -148,6 +148,8 @@ pub struct StartRequest {
     pub from_savepoint: Option<crate::name::SavepointName>,
     /// Output beyond the savepoint may be published again.
     pub replay_output: bool,
+    /// Also where the pipeline has started from this savepoint before.
+    pub again: bool,
     /// A pipeline that has come to its end starts again.
     pub restart_finished: bool,
 }
@@ -157,6 +159,7 @@ impl From<StartRequest> for StartFrom {
         StartFrom {
             savepoint: asked.from_savepoint.map(String::from),
             replay_output: asked.replay_output,
+            again: asked.again,
             restart_finished: asked.restart_finished,
         }
     }
@@ -266,7 +269,7 @@ pub struct EventView {
     pub seq: i64,
     /// RFC 3339.
     pub at: String,
-    /// `applied`, `running`, `restarting`, `stopped`, `finished`, `failed`, `superseded`, or `swap_…`.
+    /// `applied`, `running`, `restarting`, `going_back`, `stopped`, `finished`, `failed`, `superseded`, or `swap_…`.
     pub kind: String,
     /// More of it.
     #[schema(value_type = Object)]

@@ -30,12 +30,10 @@ pub struct Probation {
     pub records: Option<u64>,
 }
 
-/// The rules of a swap; each has a default.
+/// The health rules of a swap, and what it may cost; each has a default.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SwapRules {
-    /// How long.
-    pub probation: Probation,
     /// Rejected share in percentage points above the old version's; default 1.
     #[schema(minimum = 0)]
     pub rejection_points_max: Option<f64>,
@@ -45,7 +43,7 @@ pub struct SwapRules {
     /// Output rows per input row, as a share that may differ from the old version's; off by default.
     #[schema(minimum = 0)]
     pub output_share_change_max: Option<f64>,
-    /// The longest pause that a migration may make.
+    /// The longest pause that a migration may make at the barrier; default 30 seconds. A dry run foretells it.
     pub pause_max: Option<String>,
 }
 
@@ -55,7 +53,10 @@ pub struct SwapRules {
 pub struct SwapRequest {
     /// Which version.
     pub version: VersionAsked,
-    /// How it is judged.
+    /// How long it is judged.
+    #[serde(default)]
+    pub probation: Probation,
+    /// By what.
     #[serde(default)]
     pub rules: SwapRules,
     /// Only try the migration, on a copy of the newest decided checkpoint.
@@ -70,7 +71,9 @@ pub struct SwapRequest {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RollbackRequest {
-    /// How the version is judged.
+    /// How long the version is judged.
+    pub probation: Probation,
+    /// By what.
     pub rules: SwapRules,
     /// Also where these bytes were rolled back in this pipeline before.
     pub force: bool,
@@ -98,7 +101,7 @@ impl VersionAsked {
 
 impl SwapRules {
     /// Checked.
-    pub fn rules(&self) -> Result<Rules, Problem> {
+    pub fn rules(&self, probation: &Probation) -> Result<Rules, Problem> {
         let factors = [
             ("rules.rejection_points_max", self.rejection_points_max),
             ("rules.slowdown_max", self.slowdown_max),
@@ -110,13 +113,13 @@ impl SwapRules {
             }
         }
         // The document says int64, as every number of an answer is one.
-        if self.probation.records.is_some_and(|records| i64::try_from(records).is_err()) {
-            let message = format!("rules.probation.records: expected at most {}", i64::MAX);
+        if probation.records.is_some_and(|records| i64::try_from(records).is_err()) {
+            let message = format!("probation.records: expected at most {}", i64::MAX);
             return Err(Problem::new(Code::InvalidParameter, message));
         }
         Ok(Rules {
-            probation_time: duration("rules.probation.time", self.probation.time.as_deref())?,
-            probation_records: self.probation.records,
+            probation_time: duration("probation.time", probation.time.as_deref())?,
+            probation_records: probation.records,
             rejection_points_max: self.rejection_points_max,
             slowdown_max: self.slowdown_max,
             output_share_change_max: self.output_share_change_max,

@@ -56,3 +56,26 @@ fn a_stream_goes_on_as_it_happens_after_the_last_event_that_the_client_has() {
     drop(server);
     assert!(lines.all(|line| line.is_ok_and(|line| !line.starts_with("data: {\"seq\":3"))));
 }
+
+#[test]
+fn a_stream_ends_when_its_token_is_revoked() {
+    let server = Server::with_orders();
+    let asked = json!({ "name": "watcher", "role": "viewer", "expires_in": "1h" });
+    let made = server.post("/v1/tokens", asked).is(201).json();
+    let (id, token) = (made["id"].as_str().unwrap(), made["token"].as_str().unwrap());
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    write!(
+        stream,
+        "GET /v1/pipelines/orders/events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\naccept: text/event-stream\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut lines = BufReader::new(stream).lines();
+    let first = lines.by_ref().map(|line| line.unwrap()).find(|line| line.starts_with("data:"));
+    assert!(first.is_some(), "the stream is open");
+    server.delete(&format!("/v1/tokens/{id}")).is(204);
+    server.post("/v1/pipelines/orders/stop", json!({})).is(202);
+    server.wait_for_status("orders", "stopped");
+    // It comes to its end, and what happened behind the revocation is not in it.
+    let rest: Vec<String> = lines.map(|line| line.unwrap()).collect();
+    assert!(rest.iter().all(|line| !line.contains("\"kind\":\"stopped\"")), "{rest:#?}");
+}

@@ -16,6 +16,8 @@ pub struct FakeHost {
     pub refuse_start: Mutex<Option<String>>,
     /// The decision names the candidate's digests.
     pub candidate_is_decided: Mutex<bool>,
+    /// Each swap migrates state, which takes 12 ms.
+    pub migrates: Mutex<bool>,
     /// Lives begin only when a test says so.
     pub silent: Mutex<bool>,
 }
@@ -63,6 +65,15 @@ pub fn running(candidate: bool) -> PipelineEvent {
 
 fn refused(reason: Reason, message: &str) -> Refused {
     Refused { reason, message: message.to_owned(), hint: None, problems: Vec::new() }
+}
+
+fn savepoint(name: &str) -> SavepointInfo {
+    SavepointInfo {
+        name: name.to_owned(),
+        checkpoint: "7-i1".to_owned(),
+        created: "2026-01-31T12:00:00Z".to_owned(),
+        bytes: 1,
+    }
 }
 
 struct Handle(Arc<Life>);
@@ -159,7 +170,14 @@ impl Host for FakeHost {
             true => vec!["max_parallelism is fixed".to_owned()],
             false => Vec::new(),
         };
-        Ok(Comparison { way, changes: Vec::new(), states: Vec::new(), warnings: Vec::new(), refusals })
+        let migrated = StateFate {
+            operator: "total".to_owned(),
+            state: "total".to_owned(),
+            fate: "migrated".to_owned(),
+            detail: None,
+        };
+        let states = self.migrates.lock().unwrap().then_some(migrated).into_iter().collect();
+        Ok(Comparison { way, changes: Vec::new(), states, warnings: Vec::new(), refusals })
     }
 
     fn start(
@@ -190,16 +208,11 @@ impl Host for FakeHost {
     }
 
     fn savepoints(&self, _: &str) -> Result<Vec<SavepointInfo>, Refused> {
-        Ok(Vec::new())
+        Ok(vec![savepoint("before-3")])
     }
 
     fn create_savepoint(&self, _: &str, name: Option<&str>) -> Result<SavepointInfo, Refused> {
-        Ok(SavepointInfo {
-            name: name.unwrap_or("made-up").to_owned(),
-            checkpoint: "7-i1".to_owned(),
-            created: "2026-01-31T12:00:00Z".to_owned(),
-            bytes: 1,
-        })
+        Ok(savepoint(name.unwrap_or("made-up")))
     }
 
     fn delete_savepoint(&self, _: &str, name: &str) -> Result<(), Refused> {

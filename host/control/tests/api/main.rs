@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the functions that drive the service are tests too")]
 
+mod copies;
 mod document;
 mod events;
 mod fake_host;

@@ -169,7 +169,7 @@ fn a_service_that_opens_again_starts_what_is_to_run() {
 #[test]
 fn a_start_from_a_savepoint_counts_once() {
     let server = Server::with_orders();
-    let asked = json!({ "from_savepoint": "before", "replay_output": true });
+    let asked = json!({ "from_savepoint": "before", "replay_output": true, "again": true });
     server.post("/v1/pipelines/orders/start", asked.clone()).refused(409, "pipeline_not_stopped");
     server
         .post("/v1/pipelines/orders/start", json!({ "from_savepoint": "../x" }))
@@ -182,7 +182,11 @@ fn a_start_from_a_savepoint_counts_once() {
     // The host goes down before the start was decided: it is tried again.
     let server = server.reopened();
     server.wait_for_status("orders", "running");
-    assert_eq!(server.host.starts.lock().unwrap()[0].from_savepoint.as_deref(), Some("before"));
+    let start = server.host.starts.lock().unwrap()[0].clone();
+    assert_eq!(
+        (start.from_savepoint.as_deref(), start.replay_output, start.again),
+        (Some("before"), true, true)
+    );
     server.post("/v1/pipelines/orders/restart", json!({})).is(202);
     server.wait("a start", || (server.host.starts.lock().unwrap().len() == 2).then_some(()));
     assert_eq!(server.host.starts.lock().unwrap()[1].from_savepoint, None);

@@ -162,3 +162,18 @@ fn every_change_and_every_refusal_is_a_line_of_the_audit_log() {
         rest["items"].as_array().unwrap().iter().map(|line| line["action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["pipeline.put", "operator.push", "operator.push", "operator.push", "token.create"]);
 }
+
+#[test]
+fn what_a_known_caller_may_not_do_is_a_line_of_the_audit_log() {
+    let server = Server::with_orders();
+    let made = server
+        .post("/v1/tokens", json!({ "name": "eve", "role": "viewer", "expires_in": "1h" }))
+        .is(201)
+        .json();
+    let token = made["token"].as_str().unwrap();
+    server.as_token(token, "POST", "/v1/pipelines/orders/stop", b"").refused(403, "forbidden");
+    let line = server.get("/v1/audit?limit=1").is(200).json()["items"][0].clone();
+    assert!(line["who"].as_str().unwrap().starts_with("eve/"), "{line}");
+    assert_eq!((&line["action"], &line["outcome"]), (&json!("forbidden"), &json!("forbidden")));
+    assert_eq!(line["target"], "POST /v1/pipelines/orders/stop");
+}

@@ -167,12 +167,17 @@ fn rollback_is_a_swap_to_the_version_before() {
     server.host.tell_swap("orders", SwapEvent::Completed { epoch: 10 });
     let revision = applied(&server);
     assert_eq!((&revision["revision"], &revision["toml"]), (&json!(3), &json!(orders("count@1"))));
+    server.wait_for_status("orders", "running");
+    // The host refuses what it is asked like this: what is left is said.
+    let impossible = json!({ "probation": { "time": "1h" } });
+    let problem = server.post("/v1/pipelines/orders/rollback", impossible).refused(409, "not_a_swap");
+    assert!(problem["hint"].as_str().unwrap().contains("before-3 (2026-01-31T12:00:00Z)"), "{problem}");
 }
 
 #[test]
 fn what_cannot_be_a_swap_is_refused_and_leaves_the_pipeline_free() {
     let server = Server::with_orders();
-    let slow = json!({ "version": 2, "rules": { "probation": { "time": "1h" } } });
+    let slow = json!({ "version": 2, "probation": { "time": "1h" } });
     server.post(SWAP, slow).refused(409, "not_a_swap");
     server.wait_for_status("orders", "running");
     let dry = server.post(SWAP, json!({ "version": 2, "dry_run": true })).is(200).json();
@@ -181,9 +186,9 @@ fn what_cannot_be_a_swap_is_refused_and_leaves_the_pipeline_free() {
     server.post(SWAP, json!({ "version": 0 })).refused(400, "invalid_parameter");
     server.post(SWAP, json!({ "version": "x@y" })).refused(400, "invalid_parameter");
     server.post(SWAP, json!({ "version": 2, "probation": 3 })).refused(400, "invalid_json");
-    for rules in [json!({ "slowdown_max": -1 }), json!({ "probation": { "records": 1_u64 << 63 } })] {
-        server.post(SWAP, json!({ "version": 2, "rules": rules })).refused(400, "invalid_parameter");
-    }
+    let (slower, longer) = (json!({ "slowdown_max": -1 }), json!({ "records": 1_u64 << 63 }));
+    server.post(SWAP, json!({ "version": 2, "rules": slower })).refused(400, "invalid_parameter");
+    server.post(SWAP, json!({ "version": 2, "probation": longer })).refused(400, "invalid_parameter");
     server
         .post(SWAP, json!({ "version": 2, "rules": { "probation": ["1s", 1] } }))
         .refused(400, "invalid_json");
@@ -196,4 +201,17 @@ fn what_cannot_be_a_swap_is_refused_and_leaves_the_pipeline_free() {
     let swaps = server.get("/v1/pipelines/orders/swaps").is(200).json();
     assert_eq!(swaps["items"].as_array().unwrap().len(), 1);
     assert_eq!(swaps["items"][0]["state"], "failed");
+}
+
+#[test]
+fn a_migration_that_would_pause_for_too_long_is_refused_before_anything_begins() {
+    let server = Server::with_orders();
+    *server.host.migrates.lock().unwrap() = true;
+    let asked = |pause_max: &str| json!({ "version": 2, "rules": { "pause_max": pause_max } });
+    let problem = server.post(SWAP, asked("11ms")).refused(409, "pause_too_long");
+    assert!(problem["message"].as_str().unwrap().contains("12ms"), "{problem}");
+    let swaps = server.get("/v1/pipelines/orders/swaps").is(200).json();
+    assert_eq!(swaps["items"], json!([]));
+    // A change that begins a swap by itself is under the same rule, with its default.
+    server.post(SWAP, asked("12ms")).is(202);
 }

@@ -1,19 +1,33 @@
-//! `weir demo`: a pipeline that is killed again and again, and a count of what came out.
+//! `weir demo`: a server that is changed and killed while records flow, and a count of what came out.
 
-mod killed_run;
+mod host;
 mod pipelines;
+mod process;
+mod published_files;
+mod readers;
+mod recoveries;
+mod report;
+mod steps;
+mod story;
+mod swaps;
 mod tally;
+mod topics;
 
 use crate::failure::{Exit, Failure};
-use killed_run::{KilledRun, Recoveries};
+use host::Host;
 use pipelines::Place;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use process::LOOK_INTERVAL;
+use readers::Readers;
+use report::Report;
+use std::path::Path;
+use steps::Steps;
 use tally::Tally;
+use topics::Feeder;
 
-/// The operator of the demo, where it was built before this binary.
-const COMPONENT: Option<&[u8]> = include!(concat!(env!("OUT_DIR"), "/demo_component.rs"));
+/// The operator of the demo in its versions, where they were built before this binary.
+const VERSIONS: Option<[&[u8]; 3]> = include!(concat!(env!("OUT_DIR"), "/demo_versions.rs"));
+/// With fewer no version would see enough of them.
+const RECORDS_MIN: u64 = 50_000;
 
 /// Options of `weir demo`.
 #[derive(Debug, clap::Args)]
@@ -22,112 +36,124 @@ pub struct Options {
     #[arg(long, value_name = "HOST:PORT")]
     kafka: Option<String>,
     /// How many records
-    #[arg(long, default_value_t = 300_000, value_name = "N")]
+    #[arg(long, default_value_t = 900_000, value_parser = clap::value_parser!(u64).range(RECORDS_MIN..), value_name = "N")]
     records: u64,
-    /// How often the pipeline is killed
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    kills: u32,
 }
 
-/// Runs it, kills it, counts.
+/// Runs it, changes it, kills it, counts.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
-    let component = COMPONENT.ok_or_else(|| {
+    let versions = VERSIONS.ok_or_else(|| {
         Failure::failed(
-            "this weir was built without the demo's operator; cargo xtask demo builds it (or: cargo xtask guests count_by_key, and build weir again)",
+            "this weir was built without the demo's operator; cargo xtask demo builds it (or: cargo xtask guests count_by_key demo_version_2 demo_version_3, and build weir again)",
         )
     })?;
     let directory = std::env::temp_dir().join(format!("weir-demo-{}", std::process::id()));
     let place = Place { directory: &directory, records: options.records, kafka: options.kafka.as_deref() };
     let cannot = |error: std::io::Error| Failure::failed(format!("{}: {error}", directory.display()));
-    place.write(component).map_err(cannot)?;
-    println!("demo in {}", directory.display());
-    let recoveries = match &options.kafka {
-        None => {
-            println!(
-                "generator -> count_by_key (WebAssembly, state in RocksDB) -> files, exactly once, {} records",
-                options.records
-            );
-            KilledRun::new(&directory, "demo", options.kills).until_finished()?
+    place.write(&versions).map_err(cannot)?;
+    let mut steps = begin(&place)?;
+    tell(&mut steps)?;
+    let (swapped, rolled_back) = steps.swap_counts()?;
+    steps.host.stop()?;
+    let Steps { mut host, readers, .. } = steps;
+    if place.kafka.is_some() {
+        read_back(&directory, &mut host)?;
+    }
+    let tally = Tally::count(&place.output(), options.records).map_err(cannot)?;
+    let recoveries = &host.recoveries;
+    Report { tally: &tally, swapped, rolled_back, recoveries, readers: &readers }.print(&place);
+    if !tally.is_exact() {
+        return Err(Failure::failed("records were lost, duplicated or counted wrong"));
+    }
+    match (swapped, rolled_back, tally.by(3)) {
+        (1, 1, 0) => Ok(Exit::Done),
+        _ => Err(Failure::failed("expected one swap, one that was rolled back, and no record of version 3")),
+    }
+}
+
+/// The server, the reader, and with Kafka the topics.
+fn begin<'a>(place: &'a Place<'a>) -> Result<Steps<'a>, Failure> {
+    let (input, output) = match place.kafka {
+        None => ("generator".to_owned(), "files".to_owned()),
+        Some(brokers) => {
+            let (input, output) = place.topics();
+            topics::create(brokers, &[&input, &output], pipelines::PARTITIONS)?;
+            (format!("topic {input}"), format!("topic {output} at {brokers}"))
         }
-        Some(brokers) => through_kafka(&place, brokers, options.kills)?,
     };
-    let tally = Tally::count(&directory.join("out"), options.records).map_err(cannot)?;
-    report(&directory, &tally, &recoveries);
-    if tally.is_exact() {
-        Ok(Exit::Done)
-    } else {
-        Err(Failure::failed("records were lost, duplicated or counted wrong"))
-    }
-}
-
-/// Fills one topic, passes its records on through the killed pipeline, and reads the other one back.
-fn through_kafka(place: &Place<'_>, brokers: &str, kills: u32) -> Result<Recoveries, Failure> {
-    let (input, output) = place.topics();
-    println!(
-        "generator -> topic {input} -> count_by_key (WebAssembly, state in RocksDB) -> topic {output} at {brokers}, exactly once"
-    );
-    pipelines::create_topics(brokers, &[&input, &output])?;
-    let mut fill = weir(place.directory, "fill", &["--until-end"])?;
-    let recoveries = KilledRun::new(place.directory, "demo", kills).until_fed(&mut fill)?;
-    println!("reading topic {output} back, committed records only");
-    let read = weir(place.directory, "read", &["--until-end"])?.wait();
-    match read {
-        Ok(status) if status.success() => Ok(recoveries),
-        _ => Err(Failure::failed(format!(
-            "the output cannot be read back; see {}",
-            log(place.directory, "read")
-        ))),
-    }
-}
-
-/// Starts this very program with one of the demo's pipelines.
-fn weir(directory: &Path, pipeline: &str, arguments: &[&str]) -> Result<std::process::Child, Failure> {
-    let cannot = |error: std::io::Error| Failure::failed(format!("weir cannot start itself: {error}"));
-    let log = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(PathBuf::from(log(directory, pipeline)))
-        .map_err(cannot)?;
-    Command::new(std::env::current_exe().map_err(cannot)?)
-        .arg("run")
-        .arg(directory.join(format!("{pipeline}.toml")))
-        .arg("--data-dir")
-        .arg(directory.join(format!("data-{pipeline}")))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .map_err(cannot)
-}
-
-fn log(directory: &Path, pipeline: &str) -> String {
-    directory.join(format!("{pipeline}.log")).display().to_string()
-}
-
-fn report(directory: &Path, tally: &Tally, recoveries: &Recoveries) {
-    let milliseconds = |time: Option<Duration>| match time {
-        Some(time) => format!("{} ms", time.as_millis()),
-        None => "-".to_owned(),
+    story::line(&format!(
+        "{input} -> count_by_key (WebAssembly, state in RocksDB) -> {output}, exactly once, {} records",
+        place.records
+    ));
+    // First, for it takes over Ctrl-C: from here on nothing is left behind.
+    let host = Host::start(place.directory, &place.name())?;
+    let (readers, feeder) = match place.kafka {
+        None => (Readers::start(published_files::reader(&place.output()))?, None),
+        Some(brokers) => {
+            let readers = Readers::start(topics::reader(brokers, &place.topics().1)?)?;
+            (readers, Some(Feeder::start(place.directory)?))
+        }
     };
-    println!();
-    println!("records in      {:>10}", tally.expected);
-    println!("records out     {:>10}", tally.found);
-    println!("lost            {:>10}", tally.lost);
-    println!("duplicated      {:>10}", tally.duplicated);
-    println!("keys            {:>10}", tally.keys);
-    println!("counted wrong   {:>10}", tally.wrong_counts);
-    println!("kill -9         {:>10}", recoveries.kills);
-    println!(
-        "time to recover {:>10} median, {} longest",
-        milliseconds(recoveries.median()),
-        milliseconds(recoveries.longest())
-    );
-    println!();
-    println!("see for yourself:");
-    let files = directory.join("out").display().to_string();
-    println!("  cat {files}/*.jsonl | wc -l                                       # {}", tally.expected);
-    println!("  cat {files}/*.jsonl | cut -d, -f1,2 | sort | uniq -d | wc -l      # 0");
-    println!("  cat {files}/*.jsonl | grep '\"key-7\"' | tail -1                    # its count");
-    println!("  rm -r {}", directory.display());
+    Ok(Steps { place, host, readers, feeder })
+}
+
+/// All that happens.
+fn tell(steps: &mut Steps<'_>) -> Result<(), Failure> {
+    steps.introduce();
+    story::step(2, "upload version 1, and deploy a pipeline that counts per key");
+    steps.upload(1)?;
+    let document = steps.place.document(1, true);
+    steps.deploy(&document)?;
+    steps.running()?;
+    let records = steps.flowing()?;
+    story::outcome(&format!("running; a reader of the output has seen {records} records"));
+
+    steps.let_flow()?;
+    story::step(3, "kill -9 the host");
+    steps.while_doing("kill -9", Steps::kill)?;
+
+    steps.let_flow()?;
+    story::step(4, "swap version 2 in, and kill -9 the host while version 2 is on probation");
+    steps.upload(2)?;
+    let swap = steps.while_doing("kill -9 in probation", |steps| steps.swap_and_kill(2))?;
+    steps.tell_swaps();
+    story::outcome(&swaps::told(&swap));
+
+    // Where the decision was made just before the kill, version 2 is in.
+    if swap["state"] != "completed" {
+        story::step(5, "once more, undisturbed: version 2 goes on with the state of version 1");
+        let swap = steps.while_doing("the swap to version 2", |steps| steps.swap(2, false))?;
+        story::outcome(&format!("{}, from epoch {}", swaps::told(&swap), swap["epoch_completed"]));
+    }
+
+    steps.let_flow()?;
+    story::step(6, "swap version 3 in, which traps when it has handled some records");
+    steps.upload(3)?;
+    let swap = steps.while_doing("probation of version 3", |steps| steps.swap(3, true))?;
+    story::outcome(&swaps::told(&swap));
+    if swap["state"] != "rolled_back" {
+        return Err(Failure::failed(format!("version 3 should have taken itself back: {swap}")));
+    }
+    steps.let_flow()?;
+    let records = steps.readers.records()?;
+    story::outcome(&format!("version 2 has read the same input again; a reader has seen {records} records"));
+
+    story::step(7, "the rest of the records at full speed");
+    steps.finish()?;
+    story::outcome("all records are through");
+    Ok(())
+}
+
+/// Reads the output topic into files, committed records only.
+fn read_back(directory: &Path, host: &mut Host) -> Result<(), Failure> {
+    story::line("   reading the output topic back into files, committed records only");
+    let mut read = topics::run(directory, "read", &[])?;
+    loop {
+        match read.ended() {
+            Some(status) if status.success() => return Ok(()),
+            Some(_) => return Err(read.failed("the output cannot be read back")),
+            None => host.check_interrupted()?,
+        }
+        std::thread::sleep(LOOK_INTERVAL);
+    }
 }

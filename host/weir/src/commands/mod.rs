@@ -37,7 +37,7 @@ pub enum Command {
     /// Make a server run what a pipeline file says
     Apply(client::pipelines::Apply),
     /// Show what the pipelines of a server are doing
-    Status(client::pipelines::Status),
+    Status(client::status::Options),
     /// Make and revoke tokens of a server
     #[command(subcommand)]
     Token(client::tokens::TokenCommand),
@@ -50,7 +50,7 @@ pub enum Command {
     /// Read what operators keep per key, also beside a running host
     #[command(subcommand)]
     State(state::StateCommand),
-    /// See a pipeline survive being killed
+    /// See a pipeline survive new versions, bad ones too, and being killed
     Demo(demo::Options),
     /// Work on a component in a process with limits; not for people
     #[command(subcommand, hide = true)]
@@ -95,7 +95,7 @@ impl Command {
             Command::Operator(OperatorCommand::Test(options)) => client::operators::test(&options),
             Command::Pipeline(command) => client::pipelines::run(&command),
             Command::Apply(options) => client::pipelines::apply(&options),
-            Command::Status(options) => client::pipelines::status(&options),
+            Command::Status(options) => client::status::run(&options),
             Command::Token(command) => client::tokens::run(&command),
             Command::Offsets(command) => offsets::run(&command),
             Command::Savepoint(command) => savepoint::run(&command),

@@ -1,4 +1,4 @@
-//! `weir savepoint`: portable copies of decided checkpoints, made and moved beside a running host.
+//! `weir savepoint`: portable copies of decided checkpoints, made and moved beside a running host, or by a server.
 
 mod create;
 mod delete;
@@ -7,7 +7,8 @@ mod import;
 mod inspect;
 mod list;
 
-use super::DataDirOptions;
+use super::client::connection::ServerOptions;
+use super::client::savepoints::Remote;
 use crate::failure::{Exit, Failure};
 use crate::pipeline_place::PipelinePlace;
 use std::path::PathBuf;
@@ -37,18 +38,36 @@ pub enum SavepointCommand {
 /// Whose savepoints, and where they are.
 #[derive(Debug, clap::Args)]
 pub struct StoreOptions {
-    /// The pipeline: its name or its file
+    /// The pipeline: its name or its file; with --server its name
     pipeline: String,
-    #[command(flatten)]
-    data: DataDirOptions,
+    /// Where checkpoints are kept; weir-data unless given. With --server or WEIR_SERVER the server is asked instead
+    #[arg(long, env = "WEIR_DATA_DIR", hide_env_values = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
     /// Where savepoints are, if not in the data directory; as savepoint.dir of the pipeline file
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerOptions,
 }
 
 impl StoreOptions {
     fn place(&self) -> Result<PipelinePlace, Failure> {
-        PipelinePlace::find(&self.pipeline, &self.data.data_dir)
+        PipelinePlace::find(&self.pipeline, &self.data_dir())
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| PathBuf::from("weir-data"))
+    }
+
+    /// The server, where one is named and no data directory is.
+    fn remote(&self) -> Result<Option<Remote<'_>>, Failure> {
+        match (self.server.is_named(), self.data_dir.is_some() || self.dir.is_some()) {
+            (false, _) => Ok(None),
+            (true, false) => Remote::new(&self.server, &self.pipeline).map(Some),
+            (true, true) => Err(Failure::configuration(
+                "a server and a directory are both named (--server or WEIR_SERVER, and --data-dir, WEIR_DATA_DIR or --dir): leave one out",
+            )),
+        }
     }
 
     fn store(&self) -> Result<SavepointStore, Failure> {

@@ -21,7 +21,7 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:8380";
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// The address to listen on; another than this machine's own needs TLS, or --allow-plaintext
-    #[arg(long, env = "WEIR_LISTEN", default_value = DEFAULT_LISTEN, value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "WEIR_LISTEN", hide_env_values = true, default_value = DEFAULT_LISTEN, value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
     /// The certificate chain for TLS, a PEM file
     #[arg(long, requires = "tls_key", value_name = "FILE")]
@@ -77,8 +77,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let allowed =
         Allowed { files, paths: options.allowed_paths.clone(), variables: options.allowed_variables.clone() };
     let state_memory_max = options.state_memory_max.and_then(|bytes| usize::try_from(bytes).ok());
-    let host = WeirHost::new(data_dir, allowed, state_memory_max)
-        .map_err(|error| Failure::failed(error.to_string()))?;
+    let host = WeirHost::new(data_dir, allowed, state_memory_max)?;
     let tls = match (&options.tls_cert, &options.tls_key) {
         (Some(certificates), Some(key)) => {
             Some(TlsFiles { certificates: certificates.clone(), key: key.clone() })

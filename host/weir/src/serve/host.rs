@@ -1,7 +1,9 @@
 //! The seam of the control plane, question by question.
 
 use super::allowed::Allowed;
+use super::sampling::Sampler;
 use super::{child, comparison, document, dry_run, running};
+use crate::failure::Failure;
 use crate::memory;
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,7 +16,7 @@ use weir_control::host::{
 };
 use weir_runtime::data_dir::DataDir;
 use weir_state::backend::{SharedStateMemory, StateMemory};
-use weir_wasm::{Engine, EngineError};
+use weir_wasm::Engine;
 
 /// This process as a host of pipelines.
 pub struct WeirHost {
@@ -22,6 +24,7 @@ pub struct WeirHost {
     engine: Engine,
     allowed: Allowed,
     memory: SharedStateMemory,
+    sampler: Sampler,
 }
 
 impl WeirHost {
@@ -30,10 +33,14 @@ impl WeirHost {
         data_dir: DataDir,
         allowed: Allowed,
         state_memory_max: Option<usize>,
-    ) -> Result<WeirHost, EngineError> {
-        let engine = Engine::new(Some(data_dir.compiled()))?;
+    ) -> Result<WeirHost, Failure> {
+        let engine =
+            Engine::new(Some(data_dir.compiled())).map_err(|error| Failure::failed(error.to_string()))?;
         let bytes = state_memory_max.unwrap_or_else(memory::default_for_state);
-        Ok(WeirHost { data_dir, engine, allowed, memory: SharedStateMemory::new(StateMemory::of(bytes)) })
+        let memory = SharedStateMemory::new(StateMemory::of(bytes));
+        let sampler =
+            Sampler::start().map_err(|error| Failure::failed(format!("no thread for rates: {error}")))?;
+        Ok(WeirHost { data_dir, engine, allowed, memory, sampler })
     }
 
     pub(super) fn data_dir(&self) -> &DataDir {
@@ -50,6 +57,10 @@ impl WeirHost {
 
     pub(super) fn memory(&self) -> &SharedStateMemory {
         &self.memory
+    }
+
+    pub(super) fn sampler(&self) -> &Sampler {
+        &self.sampler
     }
 
     /// `savepoint.dir` of the document that the pipeline was started with.

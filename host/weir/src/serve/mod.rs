@@ -5,7 +5,8 @@
 //! - [`document`]: a pipeline document of the registry becomes a plan that can run; [`allowed`] says what it may reach
 //! - [`comparison`]: what a change would mean
 //! - [`dry_run`]: a migration on a copy of the newest checkpoint
-//! - [`running`]: a pipeline on its own threads, and what it tells
+//! - [`running`]: a pipeline on its own threads, and what it tells; [`running_status`] is what it says when asked,
+//!   [`sampling`] its rates
 //! - [`on_disk`]: checkpoints, savepoints, trash
 
 pub mod allowed;
@@ -17,3 +18,5 @@ pub mod host;
 pub mod inspected;
 mod on_disk;
 mod running;
+mod running_status;
+mod sampling;

@@ -3,6 +3,9 @@
 use super::document;
 use super::host::WeirHost;
 use super::on_disk::{refused, unavailable};
+use super::running_status::Shape;
+use super::sampling::Recent;
+use crate::commands::savepoint::now_ms;
 use crate::connectors::PlanConnectors;
 use crate::pipeline_place;
 use crate::prepared_pipeline::PreparedPipeline;
@@ -11,11 +14,11 @@ use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use weir_control::host::{
-    Ending, Listener, OperatorStatus, PipelineDocument, PipelineEvent, Reason, Refused, RunningPipeline,
-    RunningStatus, StartPipeline, SwapAsked, SwapEvent,
+    Ending, Listener, PipelineDocument, PipelineEvent, Reason, Refused, RunningPipeline, RunningStatus,
+    StartPipeline, SwapAsked, SwapEvent,
 };
 use weir_kafka::Level;
 use weir_protocol::decision::Owner;
@@ -40,9 +43,10 @@ struct Running {
     handle: Handle,
     stop: Sender<()>,
     meters: Arc<Meters>,
-    names: Vec<String>,
-    /// SHA-256 by operator, as the last life said.
-    digests: Arc<Mutex<BTreeMap<String, String>>>,
+    recent: Arc<Recent>,
+    shape: Shape,
+    /// What runs, also after a swap.
+    versions: Arc<Versions>,
     prepare: Preparer,
 }
 
@@ -64,7 +68,7 @@ pub fn start(
     write_durably(&directory, PIPELINE_FILE, start.document.toml.as_bytes())
         .map_err(|error| unavailable(format!("{}: {error}", directory.join(PIPELINE_FILE).display())))?;
     let from_savepoint = match &start.from_savepoint {
-        Some(savepoint) => Some(from_savepoint(host, &plan, savepoint, start.replay_output)?),
+        Some(savepoint) => Some(from_savepoint(host, &plan, savepoint, start)?),
         None => None,
     };
     let connectors = PlanConnectors::sharing(plan.clone(), directory.clone(), host.memory().clone());
@@ -73,18 +77,20 @@ pub fn start(
     let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
     let (stop, stops) = bounded(1);
     let (handle, requests) = handle::channel();
-    let digests = Arc::new(Mutex::new(BTreeMap::new()));
-    let notices = ToListener { pipeline: name.clone(), listener: listener.clone(), digests: digests.clone() };
+    let notices = ToListener { pipeline: name.clone(), listener: listener.clone() };
+    let shape = Shape::of(&plan);
+    let versions = Arc::new(Versions::new(Version { plan, operators }, candidate));
     let running = Running {
         handle,
         stop,
         meters: meters.clone(),
-        names: plan.spec.operators.iter().map(|operator| operator.name.clone()).collect(),
-        digests,
+        recent: host.sampler().watch(meters.clone()),
+        shape,
+        versions: versions.clone(),
         prepare: preparer(host),
     };
     let run = Run {
-        versions: Arc::new(Versions::new(Version { plan, operators }, candidate)),
+        versions,
         connectors: Arc::new(connectors) as Arc<dyn Connectors>,
         owner,
         directory,
@@ -138,7 +144,7 @@ fn from_savepoint(
     host: &WeirHost,
     plan: &Plan,
     name: &str,
-    replay_output: bool,
+    start: &StartPipeline,
 ) -> Result<FromSavepoint, Refused> {
     if plan.spec.guarantee == Guarantee::AtMostOnce {
         return Err(Refused {
@@ -153,7 +159,8 @@ fn from_savepoint(
     let verifier = crate::commands::savepoint::verifier();
     let manifest = savepoint_store::verify(&directory, &savepoint, &verifier).map_err(refused)?;
     let savepoint = Ok(VerifiedSavepoint { manifest, directory });
-    Ok(FromSavepoint { asked: name.to_owned(), savepoint, replay_output, again: false })
+    let (replay_output, again) = (start.replay_output, start.again);
+    Ok(FromSavepoint { asked: name.to_owned(), savepoint, replay_output, again })
 }
 
 /// What is known to be wrong before the start; the rest is told.
@@ -188,7 +195,6 @@ fn schedule(host: &WeirHost, plan: &Plan, directory: &Path) -> Result<Option<Run
 struct ToListener {
     pipeline: String,
     listener: Arc<dyn Listener>,
-    digests: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Notices for ToListener {
@@ -199,7 +205,6 @@ impl Notices for ToListener {
         operators: &BTreeMap<String, String>,
         is_candidate: bool,
     ) {
-        *self.digests.lock().unwrap_or_else(PoisonError::into_inner) = operators.clone();
         let event = PipelineEvent::Running {
             incarnation: incarnation.to_string(),
             epoch: epoch.0,
@@ -212,6 +217,10 @@ impl Notices for ToListener {
     fn restarting(&self, cause: &str, wait: Duration) {
         let event = PipelineEvent::Restarting { cause: cause.to_owned(), wait_ms: wait.as_millis() as u64 };
         self.listener.happened(&self.pipeline, event);
+    }
+
+    fn going_back(&self, cause: &str) {
+        self.listener.happened(&self.pipeline, PipelineEvent::GoingBack { cause: cause.to_owned() });
     }
 
     fn swap(&self, notice: SwapNotice) {
@@ -234,31 +243,8 @@ impl RunningPipeline for Running {
     }
 
     fn status(&self) -> RunningStatus {
-        let (meters, last) = (&self.meters, self.meters.last_checkpoint());
-        let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
-        let operators = self.names.iter().zip(&meters.operators).map(|(name, operator)| OperatorStatus {
-            operator: name.clone(),
-            sha256: digests.get(name).cloned().unwrap_or_default(),
-            rows: operator.rows.get(),
-            calls: operator.calls.get(),
-            failed_calls: operator.failed_calls.get(),
-            dead_letters: operator.dead_letters.get(),
-            skipped: operator.skipped.get(),
-            busy_ms: operator.busy_ns.get() / 1_000_000,
-            watermark_ms: Some(operator.watermark_ms.get()).filter(|ms| *ms != i64::MIN),
-        });
-        RunningStatus {
-            records_in: meters.records_in.get(),
-            records_out: meters.records_out.get(),
-            lag: meters.total_lag(),
-            undecided: meters.undecided(),
-            last_checkpoint_epoch: last.epoch,
-            last_checkpoint_ms: last.took.as_millis() as u64,
-            checkpoints: meters.checkpoints.get(),
-            restarts: meters.restarts.get(),
-            longest_pause_us: meters.longest_pause_us(),
-            operators: operators.collect(),
-        }
+        let digests = self.versions.current().digests();
+        self.shape.status(&self.meters, &self.recent.rates(), &digests, now_ms())
     }
 
     fn swap(&self, asked: &SwapAsked) -> Result<(), Refused> {

@@ -1,11 +1,11 @@
 //! Every route of a live server under generated requests, which schemathesis makes of the server's own OpenAPI document:
 //! right ones, wrong ones, and right ones that meet what is there.
 
+use crate::harness::counting::{counting, is, records_out, works};
 use crate::harness::guests::{guest, repository};
 use crate::harness::job::Job;
 use crate::harness::server::Server;
 use crate::harness::waiting::{until, until_within};
-use crate::server::{counting, is, records_out, start, works};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -45,7 +45,7 @@ fn what_is_there(server: &Server, kept: &Job, given: &Job) -> Value {
     }
     server.upload("count-by-key", "swap_good");
     server.upload("spare", "prefix");
-    let rules = json!({"rules": {"probation": {"time": "100ms", "records": 1}}});
+    let rules = json!({"probation": {"time": "100ms", "records": 1}});
     let swap = server.swap(&kept.name, "count", "count-by-key@2", &rules);
     let ended = server.await_swap(&kept.name, &swap);
     assert_eq!(ended["state"], "completed", "{ended}");
@@ -117,7 +117,7 @@ fn succeeded(answers: &Path, operations: &BTreeSet<(String, String)>) -> BTreeSe
 #[test]
 fn no_generated_request_is_answered_otherwise_than_the_document_says() {
     let (kept, given) = (counting("fuzz-kept"), counting("fuzz-given"));
-    let server = start(&kept);
+    let server = Server::start(&kept.data_dir(), &kept.path("serve.log"), &[]);
     let there = what_is_there(&server, &kept, &given);
     let answers = kept.path("answers.har");
     run(&server, &there, &kept, &answers);

@@ -2,46 +2,21 @@
 //! room.
 
 use crate::harness::broker;
-use crate::harness::guests;
 use crate::harness::job::{Job, PARTITIONS};
 use crate::harness::keyed_job::KeyedJob;
 use crate::harness::load::Load;
 use crate::harness::model;
+use crate::harness::small_disk::{self, fill, fill_but, inside};
 use crate::harness::waiting::until;
 use crate::harness::weir::Weir;
 use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-/// Makes the data directory a small disk that only this process sees, and becomes weir.
-const ON_A_SMALL_DISK: &str = r#"mkdir -p "$1" && mount -t tmpfs -o "$2" tmpfs "$1" && shift 2 && exec "$@""#;
-
-/// weir in a namespace of its own, which needs no privilege where user namespaces are allowed. `size` is options of a
-/// tmpfs.
+/// `weir run` on a small disk. `size` is options of a tmpfs.
 fn start_on_a_small_disk(job: &Job, size: &str) -> Weir {
     let file = job.path("pipeline.toml");
     fs::write(&file, &job.text).unwrap();
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", ON_A_SMALL_DISK, "sh"]);
-    command.arg(job.data_dir()).arg(size).arg(guests::weir()).arg("run").arg(file);
-    command.arg("--data-dir").arg(job.data_dir());
-    Weir::spawn(command, &[], &job.path("small-disk.log"))
-}
-
-/// The data directory as the process sees it.
-fn inside(job: &Job, weir: &Weir) -> PathBuf {
-    let root = PathBuf::from(format!("/proc/{}/root", weir.id()));
-    root.join(job.data_dir().strip_prefix("/").unwrap())
-}
-
-/// Writes until there is no room.
-fn fill(path: &Path) {
-    let mut file = File::create(path).unwrap();
-    for size in [1 << 16, 1 << 10, 1] {
-        let block = vec![0; size];
-        while file.write_all(&block).is_ok() {}
-    }
+    small_disk::start(job, size, &["run", &file.display().to_string()])
 }
 
 #[test]
@@ -93,14 +68,6 @@ fn state_survives_a_full_disk(stem: &str, size: &str, fills: &[&dyn Fn(&Path)], 
     // What was on that disk is gone with it: the output is judged as far as it goes.
     keyed.stop_load();
     keyed.is_right_so_far("at the end");
-}
-
-/// Leaves so many bytes free.
-fn fill_but(directory: &Path, free: u64) {
-    let spare = directory.join("spare");
-    fs::write(&spare, vec![0; free as usize]).unwrap();
-    fill(&directory.join("rest"));
-    fs::remove_file(spare).unwrap();
 }
 
 #[test]

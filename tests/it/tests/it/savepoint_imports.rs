@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// A pipeline that has ended, its savepoint `s`, and a tar file of it.
-fn exported(stem: &str) -> (Job, PathBuf) {
+pub fn exported(stem: &str) -> (Job, PathBuf) {
     let job = counted(stem, 100_000);
     job.run_to_end();
     done(savepoint(&job, &["create", "--name", "s"], &[]));
@@ -26,7 +26,7 @@ fn ends(job: &Job, words: &[&str], code: i32, says: &str) -> String {
     said
 }
 
-fn unfinished(job: &Job) -> Vec<String> {
+pub fn unfinished(job: &Job) -> Vec<String> {
     let entries = std::fs::read_dir(job.pipeline_dir().join("savepoints")).unwrap().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     names.filter(|name| name.ends_with(".tmp")).collect()

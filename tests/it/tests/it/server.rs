@@ -1,6 +1,7 @@
 //! `weir serve` as its users meet it: uploads, pipelines without a broker, kill -9, what a document may reach, and the
 //! command line as a client.
 
+use crate::harness::counting::{counting, is, records_out, works};
 use crate::harness::guests::{guest, weir};
 use crate::harness::job::Job;
 use crate::harness::server::Server;
@@ -8,39 +9,8 @@ use crate::harness::waiting::until;
 use serde_json::{Value, json};
 use std::process::Command;
 
-/// A pipeline that counts what a generator makes, without end.
-pub fn counting(stem: &str) -> Job {
-    let mut job = Job::local(stem);
-    job.add("[source.made]\nkind = \"generator\"\nrate = 2000\nkeys = 20");
-    job.add_operator("count", "made", "count_by_key", "");
-    job.add(&format!("[sink.out]\nkind = \"files\"\ninput = \"count\"\ndirectory = \"{}\"", job.name));
-    job
-}
-
-/// A server with the job's data directory.
-pub fn start(job: &Job) -> Server {
+fn start(job: &Job) -> Server {
     Server::start(&job.data_dir(), &job.path("serve.log"), &[])
-}
-
-/// Records that a pipeline has handed to its sinks.
-pub fn records_out(server: &Server, pipeline: &str) -> u64 {
-    server.status(pipeline)["running"]["records_out"].as_u64().unwrap_or(0)
-}
-
-/// Waits until a pipeline has decided something.
-pub fn works(server: &Server, pipeline: &str) {
-    until(&format!("{pipeline} to decide something"), || {
-        let status = server.status(pipeline);
-        let decided = status["running"]["last_checkpoint_epoch"].as_u64().unwrap_or(0);
-        (decided > 1 && records_out(server, pipeline) > 0).then_some(())
-    });
-}
-
-/// Waits until a pipeline is in this state.
-pub fn is(server: &Server, pipeline: &str, actual: &str) {
-    until(&format!("{pipeline} to be {actual}"), || {
-        (server.status(pipeline)["actual"] == actual).then_some(())
-    });
 }
 
 #[test]

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 /// Probation as short as it can be: the load is small.
 fn short() -> Value {
-    json!({"rules": {"probation": {"time": "200ms", "records": 20}}})
+    json!({"probation": {"time": "200ms", "records": 20}})
 }
 
 /// Longer than it takes any bad version to show what it is.
 fn long() -> Value {
-    json!({"rules": {"probation": {"time": "20s", "records": 1_000_000}}})
+    json!({"probation": {"time": "20s", "records": 1_000_000}})
 }
 
 fn serve(keyed: &KeyedJob) -> Server {
@@ -54,6 +54,12 @@ fn a_good_version_takes_over_state_and_stream_and_again_an_older_one() {
         assert_eq!(swap["state"], "completed", "{swap}");
         goes_on(&keyed);
         keyed.is_right_so_far(version);
+        let (operator, number) = version.split_once('@').unwrap();
+        let uploaded = server.get(&format!("/v1/operators/{operator}/versions/{number}")).expect(200);
+        let status = server.status(&name);
+        let operators = status["running"]["operators"].as_array().unwrap();
+        let count = operators.iter().find(|operator| operator["operator"] == "count").unwrap();
+        assert_eq!(count["sha256"], uploaded["sha256"], "the status shows what runs: {version}");
     }
     assert_eq!(server.status(&name)["running"]["restarts"], 0);
     ends_exact(keyed, server);
@@ -79,7 +85,9 @@ fn bad_versions_take_themselves_back_before_a_reader_has_seen_a_record_of_theirs
     let broken = server.upload("count-by-key", "swap_breaks_state");
     let refused = server.try_swap(&name, "count", &broken, &short());
     assert!((400..500).contains(&refused.status), "{refused:?}");
-    assert_eq!(server.status(&name)["running"]["restarts"], 0, "a roll-back is no restart of the pipeline");
+    let status = server.status(&name);
+    let restarts = (&status["running"]["restarts"], &status["restarts"]);
+    assert_eq!(restarts, (&json!(0), &json!([])), "a roll-back is no restart of the pipeline");
     ends_exact(keyed, server);
 }
 
@@ -94,6 +102,9 @@ fn state_of_a_raised_version_is_migrated_at_the_barrier_and_foretold_by_a_dry_ru
     asked["dry_run"] = json!(true);
     let dry = server.try_swap(&name, "count", &next, &asked).expect(200);
     assert!(dry["migrated_entries"].as_u64().is_some_and(|entries| entries > 0), "{dry}");
+    let hasty = json!({"rules": {"pause_max": "0s"}});
+    let refused = server.try_swap(&name, "count", &next, &hasty);
+    assert_eq!((refused.status, &refused.body["code"]), (409, &json!("pause_too_long")), "{refused:?}");
     let id = server.swap(&name, "count", &next, &short());
     let swap = server.await_swap(&name, &id);
     assert_eq!(swap["state"], "completed", "{swap}");

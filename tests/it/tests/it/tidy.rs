@@ -247,3 +247,62 @@ fn relative_links_of_the_manual_lead_somewhere() {
     }
     none(dead, "dead links");
 }
+
+/// Names of tests, of those made by a macro too: `fn name(`, or `name: …` and `name, …` on a line of a test's file.
+fn names_of_tests() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for file in files(".rs") {
+        let lines = file.text.lines().map(str::trim);
+        for line in lines {
+            let function = line.strip_prefix("fn ").and_then(|rest| rest.split('(').next());
+            // A line of a macro's input begins with the name.
+            let word = line.split([':', ',', ' ']).next().filter(|word| word.matches('_').count() >= 2);
+            names.extend(function.or(word).map(str::to_owned));
+        }
+    }
+    names
+}
+
+/// The cells under `test` of a page, the last of their rows, with their lines.
+fn cells_of_tests(page: &SourceFile) -> Vec<(usize, &str)> {
+    let (mut cells, mut inside) = (Vec::new(), false);
+    for (number, line) in page.text.lines().enumerate() {
+        let last = line.strip_suffix(" |").and_then(|row| row.rsplit(" | ").next());
+        match last {
+            Some("test") => inside = true,
+            Some(cell) if inside => cells.push((number + 1, cell)),
+            Some(_) => {}
+            None => inside = inside && line.starts_with("|---"),
+        }
+    }
+    cells
+}
+
+#[test]
+fn each_claim_of_the_manual_names_a_test_that_is_there() {
+    let (tests, mut wrong, mut with_table) = (names_of_tests(), Vec::new(), BTreeSet::new());
+    let pages = files(".md");
+    for page in pages.iter().filter(|page| page.path.starts_with("docs/")) {
+        for (number, cell) in cells_of_tests(page) {
+            let named: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+            let is_there = |name: &&str| match name.contains('/') {
+                true => repository().join(name).exists(),
+                false => tests.contains(*name),
+            };
+            let is_a_name = |name: &&str| name.contains('/') || name.matches('_').count() >= 2;
+            let missing = named.iter().copied().filter(|name| is_a_name(name) && !is_there(name));
+            wrong.extend(missing.map(|name| format!("{}:{number}: there is no {name}", page.path)));
+            if !named.iter().any(is_there) {
+                wrong.push(format!("{}:{number}: no test in {cell:?}", page.path));
+            }
+            with_table.insert(page.path.as_str());
+        }
+    }
+    none(wrong, "each claim names its test");
+    for page in ["EXACTLY_ONCE", "HOT_SWAP", "HTTP_API", "OPERATIONS", "SECURITY"] {
+        assert!(
+            with_table.contains(format!("docs/{page}.md").as_str()),
+            "docs/{page}.md has no table of tests"
+        );
+    }
+}

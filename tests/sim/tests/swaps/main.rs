@@ -56,6 +56,8 @@ impl Notices for Teller {
 
     fn restarting(&self, _: &str, _: Duration) {}
 
+    fn going_back(&self, _: &str) {}
+
     fn swap(&self, notice: SwapNotice) {
         if matches!(notice, SwapNotice::Probation { .. }) {
             self.world.outside.lock().next_commit = self.fault;
@@ -387,6 +389,26 @@ fn a_commit_in_doubt_that_took_effect_completes_the_swap() {
 #[test]
 fn a_commit_in_doubt_that_took_no_effect_interrupts_the_swap() {
     in_doubt(CommitFault::RequestLost, interrupted, Version::First);
+}
+
+#[test]
+fn a_swap_that_is_asked_for_during_recovery_begins_in_the_next_life() {
+    let bench = Bench::start(&world(50), Version::First);
+    bench.runs(Version::First);
+    bench.has_had(100);
+    bench.world.outside.lock().next_commit = Some(CommitFault::RequestLost);
+    bench.release(100);
+    let begun = std::time::Instant::now();
+    while bench.meters.restarts.get() == 0 {
+        assert!(begun.elapsed() < PATIENCE, "the life does not end");
+        std::thread::yield_now();
+    }
+    bench.swap(Version::First, Version::Second).expect("the next life takes it");
+    bench.runs(Version::First);
+    bench.tells(&[prepared, probation]);
+    bench.release(200);
+    bench.tells(&[completed]);
+    bench.finish(Version::Second);
 }
 
 #[test]

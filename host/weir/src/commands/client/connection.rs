@@ -6,8 +6,10 @@ use serde_json::Value;
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use ureq::config::ConfigBuilder;
 use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::typestate::AgentScope;
 use ureq::{Agent, Body, SendBody};
 
 /// The server unless one is named.
@@ -21,13 +23,13 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServerOptions {
     /// The server; a file may name it: ~/.config/weir/config.toml with the keys server, token_file, ca_cert
-    #[arg(long, env = "WEIR_SERVER", value_name = "URL", global = true)]
+    #[arg(long, env = "WEIR_SERVER", hide_env_values = true, value_name = "URL", global = true)]
     server: Option<String>,
     /// A file that holds the token and nothing else
-    #[arg(long, env = "WEIR_TOKEN_FILE", value_name = "FILE", global = true)]
+    #[arg(long, env = "WEIR_TOKEN_FILE", hide_env_values = true, value_name = "FILE", global = true)]
     token_file: Option<PathBuf>,
     /// The certificate of a server that no public authority vouches for, a PEM file
-    #[arg(long, env = "WEIR_CA_CERT", value_name = "FILE", global = true)]
+    #[arg(long, env = "WEIR_CA_CERT", hide_env_values = true, value_name = "FILE", global = true)]
     ca_cert: Option<PathBuf>,
     /// How answers are shown
     #[arg(short, long, value_enum, default_value_t = OutputFormat::Table, value_name = "FORMAT", global = true)]
@@ -60,6 +62,11 @@ pub struct Connection {
 }
 
 impl ServerOptions {
+    /// True where a server is named here, and not only in the configuration file.
+    pub fn is_named(&self) -> bool {
+        self.server.is_some()
+    }
+
     /// Finds out who is asked, and by whom. The token itself may also be in the variable WEIR_TOKEN: an argument could
     /// be read by others on this machine.
     pub fn connect(&self) -> Result<Connection, Failure> {
@@ -76,10 +83,7 @@ impl ServerOptions {
             (None, Ok(token)) => Some(token),
             (None, Err(_)) => None,
         };
-        let mut agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_recv_response(Some(ANSWER_TIMEOUT));
+        let mut agent = agent();
         if let Some(file) = self.ca_cert.clone().or(config.ca_cert) {
             let pem = read(&file)?;
             let certificate = Certificate::from_pem(pem.as_bytes())
@@ -90,6 +94,13 @@ impl ServerOptions {
         let server = server.trim_end_matches('/').to_owned();
         Ok(Connection { server, token, agent: agent.build().into() })
     }
+}
+
+fn agent() -> ConfigBuilder<AgentScope> {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_recv_response(Some(ANSWER_TIMEOUT))
 }
 
 fn read(file: &Path) -> Result<String, Failure> {
@@ -109,6 +120,11 @@ fn config_file() -> Result<ConfigFile, Failure> {
 }
 
 impl Connection {
+    /// To this server with this token, whatever surroundings and files say.
+    pub fn to(server: String, token: String) -> Connection {
+        Connection { server, token: Some(token), agent: agent().build().into() }
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.server)
     }
@@ -155,6 +171,31 @@ impl Connection {
     /// DELETE.
     pub fn delete(&self, path: &str) -> Result<Value, Failure> {
         self.answer(self.agent.delete(self.url(path)).header("authorization", self.bearer()).call())
+    }
+
+    /// GET of bytes into a file, which must not exist; it has its name only when it is complete.
+    pub fn download(&self, path: &str, to: &Path) -> Result<(), Failure> {
+        if to.exists() {
+            return Err(Failure::failed(format!("{} exists already", to.display())));
+        }
+        let answer = self.agent.get(self.url(path)).header("authorization", self.bearer()).call();
+        let answer = answer.map_err(|error| self.unreachable(&error))?;
+        if !answer.status().is_success() {
+            return self.answer(Ok(answer)).map(|_| ());
+        }
+        let mut temporary = to.to_owned().into_os_string();
+        temporary.push(".tmp");
+        let temporary = PathBuf::from(temporary);
+        let written = std::fs::File::create(&temporary).and_then(|mut file| {
+            std::io::copy(&mut answer.into_body().into_reader(), &mut file)?;
+            file.sync_all()?;
+            std::fs::rename(&temporary, to)
+        });
+        written.map_err(|error| {
+            // What was written so far is of no use.
+            let _ = std::fs::remove_file(&temporary);
+            Failure::failed(format!("{} cannot be written: {error}", to.display()))
+        })
     }
 
     /// POST of bytes, with a bar on a terminal.

@@ -2,10 +2,13 @@
 //!
 //! - [`connection`]: which server, which token, and requests
 //! - [`table`]: what is shown, as a table or as JSON
-//! - [`operators`], [`pipelines`], [`tokens`]: the commands, noun by noun
+//! - [`operators`], [`pipelines`], [`status`], [`swaps`], [`savepoints`], [`tokens`]: the commands, noun by noun
 
 pub mod connection;
 pub mod operators;
 pub mod pipelines;
+pub mod savepoints;
+pub mod status;
+pub mod swaps;
 pub mod table;
 pub mod tokens;

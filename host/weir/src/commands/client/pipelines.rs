@@ -1,15 +1,10 @@
-//! `weir pipeline …`, `weir apply` and `weir status`: pipelines of a server.
+//! `weir pipeline …` and `weir apply`: pipelines of a server.
 
 use super::connection::{Connection, ServerOptions};
-use super::table;
+use super::{status, swaps, table};
 use crate::failure::{Exit, Failure};
 use serde_json::{Map, Value, json};
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// How often a status is asked for again.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Commands about pipelines.
 #[derive(Debug, clap::Subcommand)]
@@ -22,7 +17,7 @@ pub enum PipelineCommand {
     #[command(visible_alias = "ls")]
     List(Listed),
     /// Show what a pipeline is doing
-    Status(Status),
+    Status(status::Options),
     /// Start a pipeline
     Start(Start),
     /// Stop a pipeline after a last checkpoint
@@ -35,9 +30,9 @@ pub enum PipelineCommand {
     /// Show what has happened to a pipeline
     Events(Events),
     /// Replace an operator by another version while the pipeline runs
-    Swap(Swap),
+    Swap(swaps::Swap),
     /// Go back to the version before, with the state as it is
-    Rollback(Named),
+    Rollback(swaps::Rollback),
 }
 
 /// A pipeline file.
@@ -92,18 +87,12 @@ pub struct Start {
     /// With --from-savepoint: output that was published beyond the savepoint may be published again
     #[arg(long, requires = "from_savepoint")]
     replay_output: bool,
-    #[command(flatten)]
-    server: ServerOptions,
-}
-
-/// Options of `weir status` and `weir pipeline status`.
-#[derive(Debug, clap::Args)]
-pub struct Status {
-    /// The pipeline; all of them unless one is named
-    pipeline: Option<String>,
-    /// Show it again each second
-    #[arg(short, long)]
-    watch: bool,
+    /// With --from-savepoint: also where the pipeline has started from this savepoint before
+    #[arg(long, requires = "from_savepoint")]
+    again: bool,
+    /// Start a pipeline again that has come to its end
+    #[arg(long)]
+    restart_finished: bool,
     #[command(flatten)]
     server: ServerOptions,
 }
@@ -120,48 +109,20 @@ pub struct Events {
     server: ServerOptions,
 }
 
-/// Options of `weir pipeline swap`.
-#[derive(Debug, clap::Args)]
-pub struct Swap {
-    /// The pipeline
-    pipeline: String,
-    /// The operator's id in the pipeline
-    operator: String,
-    /// The new version, as name@version
-    version: String,
-    /// How long probation lasts at least; 3 checkpoint intervals unless given
-    #[arg(long, value_name = "DURATION")]
-    probation_time: Option<String>,
-    /// How many records probation sees at least; 1000 unless given
-    #[arg(long, value_name = "N")]
-    probation_records: Option<u64>,
-    /// Try the migration on a copy of the newest checkpoint, and do nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Swap in also a version that took itself back before
-    #[arg(long)]
-    force: bool,
-    /// Return when the swap has begun, not when it has ended
-    #[arg(long)]
-    no_wait: bool,
-    #[command(flatten)]
-    server: ServerOptions,
-}
-
 /// Carries a command out.
 pub fn run(command: &PipelineCommand) -> Result<Exit, Failure> {
     match command {
         PipelineCommand::Plan(options) => plan(options),
         PipelineCommand::Apply(options) => apply(options),
         PipelineCommand::List(options) => list(options),
-        PipelineCommand::Status(options) => status(options),
+        PipelineCommand::Status(options) => status::run(options),
         PipelineCommand::Start(options) => start(options),
         PipelineCommand::Stop(options) => act(options, "stop"),
         PipelineCommand::Restart(options) => act(options, "restart"),
         PipelineCommand::Delete(options) => delete(options),
         PipelineCommand::Events(options) => events(options),
-        PipelineCommand::Swap(options) => swap(options),
-        PipelineCommand::Rollback(options) => rollback(options),
+        PipelineCommand::Swap(options) => swaps::swap(options),
+        PipelineCommand::Rollback(options) => swaps::rollback(options),
     }
 }
 
@@ -246,6 +207,7 @@ pub fn apply(options: &Apply) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// Pipelines in a list.
 const PIPELINE: &[table::Column] =
     &[("name", "name"), ("desired", "desired"), ("revision", "applied_revision"), ("changed", "changed_at")];
 
@@ -255,74 +217,14 @@ fn list(options: &Listed) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-const STATUS: &[table::Column] = &[
-    ("name", "name"),
-    ("desired", "desired"),
-    ("actual", "actual"),
-    ("cause", "cause"),
-    ("revision", "applied_revision"),
-    ("records in", "running.records_in"),
-    ("records out", "running.records_out"),
-    ("lag", "running.lag"),
-    ("checkpoint", "running.last_checkpoint_epoch"),
-    ("checkpoint ms", "running.last_checkpoint_ms"),
-    ("restarts", "running.restarts"),
-];
-
-/// `weir status`.
-pub fn status(options: &Status) -> Result<Exit, Failure> {
-    let connection = options.server.connect()?;
-    loop {
-        match &options.pipeline {
-            Some(pipeline) => {
-                let answer = connection.get(&format!("/v1/pipelines/{pipeline}/status"))?;
-                table::one(options.server.output, &answer, STATUS);
-                if options.server.output == super::connection::OutputFormat::Table {
-                    operators(&answer);
-                }
-            }
-            None => {
-                let answer = connection.get("/v1/pipelines?limit=1000")?;
-                table::list(options.server.output, &answer, PIPELINE);
-            }
-        }
-        if !options.watch {
-            return Ok(Exit::Done);
-        }
-        std::thread::sleep(LOOK_INTERVAL);
-        if std::io::stdout().is_terminal() {
-            table::print("\x1b[H\x1b[2J");
-        }
-    }
-}
-
-fn operators(answer: &Value) {
-    let operators = answer["running"]["operators"].as_array().cloned().unwrap_or_default();
-    if operators.is_empty() {
-        return;
-    }
-    table::print(&format!(
-        "\n{}",
-        table::render(
-            &operators,
-            &[
-                ("operator", "operator"),
-                ("rows", "rows"),
-                ("busy ms", "busy_ms"),
-                ("failed calls", "failed_calls"),
-                ("dead letters", "dead_letters"),
-                ("watermark", "watermark_ms"),
-            ]
-        )
-    ));
-}
-
 fn start(options: &Start) -> Result<Exit, Failure> {
     let mut body = Map::new();
     if let Some(savepoint) = &options.from_savepoint {
         body.insert("from_savepoint".to_owned(), json!(savepoint));
         body.insert("replay_output".to_owned(), json!(options.replay_output));
+        body.insert("again".to_owned(), json!(options.again));
     }
+    body.insert("restart_finished".to_owned(), json!(options.restart_finished));
     let path = format!("/v1/pipelines/{}/start", options.pipeline);
     let answer = options.server.connect()?.post(&path, &Value::Object(body))?;
     told(&options.server, &answer, &format!("{}: starting", options.pipeline));
@@ -369,61 +271,4 @@ fn events(options: &Events) -> Result<Exit, Failure> {
         true
     })?;
     Ok(Exit::Done)
-}
-
-fn swap(options: &Swap) -> Result<Exit, Failure> {
-    let mut probation = Map::new();
-    if let Some(time) = &options.probation_time {
-        probation.insert("time".to_owned(), json!(time));
-    }
-    if let Some(records) = options.probation_records {
-        probation.insert("records".to_owned(), json!(records));
-    }
-    let mut body = json!({"version": options.version, "dry_run": options.dry_run, "force": options.force});
-    if !probation.is_empty() {
-        body["rules"] = json!({"probation": probation});
-    }
-    let connection = options.server.connect()?;
-    let path = format!("/v1/pipelines/{}/operators/{}/swap", options.pipeline, options.operator);
-    let answer = connection.post(&path, &body)?;
-    if options.dry_run {
-        table::json(&answer);
-        return Ok(Exit::Done);
-    }
-    ended(options, &connection, answer)
-}
-
-fn rollback(options: &Named) -> Result<Exit, Failure> {
-    let path = format!("/v1/pipelines/{}/rollback", options.pipeline);
-    let answer = options.server.connect()?.post(&path, &json!({}))?;
-    told(&options.server, &answer, &format!("{}: going back", options.pipeline));
-    Ok(Exit::Done)
-}
-
-/// Waits for the end of a swap, and says each step.
-fn ended(options: &Swap, connection: &Connection, mut swap: Value) -> Result<Exit, Failure> {
-    let path =
-        format!("/v1/pipelines/{}/swaps/{}", options.pipeline, swap["id"].as_str().unwrap_or_default());
-    let mut last = String::new();
-    loop {
-        let state = swap["state"].as_str().unwrap_or_default().to_owned();
-        if state != last && options.server.output == super::connection::OutputFormat::Table {
-            table::print(&format!("{state}\n"));
-        }
-        last.clone_from(&state);
-        let over = !matches!(state.as_str(), "preparing" | "prepared" | "probation");
-        if over || options.no_wait {
-            if options.server.output == super::connection::OutputFormat::Json {
-                table::json(&swap);
-            }
-            let reason = swap["reason"].as_str().unwrap_or("see the events of the pipeline");
-            return match state.as_str() {
-                "completed" => Ok(Exit::Done),
-                _ if !over => Ok(Exit::Done),
-                _ => Err(Failure::failed(format!("the swap is {state}: {reason}"))),
-            };
-        }
-        std::thread::sleep(LOOK_INTERVAL);
-        swap = connection.get(&path)?;
-    }
 }

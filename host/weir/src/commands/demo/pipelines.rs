@@ -1,17 +1,18 @@
-//! The pipeline files of the demo.
+//! The files of the demo: three versions of an operator, and the pipelines.
 
-use crate::failure::Failure;
-use std::path::Path;
-use std::time::Duration;
-use weir_kafka::{ClusterOptions, KafkaCluster};
-use weir_protocol::plan::{ClusterSpec, Guarantee};
+use std::path::{Path, PathBuf};
 
-/// Partitions of the generator.
-const PARTITIONS: u64 = 4;
+/// Partitions of the generator, and of the topics.
+pub const PARTITIONS: u32 = 4;
 /// Distinct keys of the generator.
 const KEYS: u64 = 1000;
-/// The run takes about this long, so that there is time for being killed.
-const SECONDS: u64 = 10;
+/// The records come for so long, so that there is time for all steps on a busy machine too. When the steps are done the
+/// rest comes at full speed.
+pub const SECONDS: u64 = 90;
+/// The operator's name in the registry.
+pub const OPERATOR: &str = "count-by-key";
+/// The pipeline file that is deployed.
+pub const FILE: &str = "demo.toml";
 
 /// Where the demo is and what it does.
 pub struct Place<'a> {
@@ -24,32 +25,41 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Writes component and pipeline files.
-    pub fn write(&self, component: &[u8]) -> std::io::Result<()> {
-        std::fs::create_dir_all(self.directory.join("out"))?;
-        std::fs::write(self.directory.join("count_by_key.wasm"), component)?;
+    /// Writes components and pipeline files.
+    pub fn write(&self, versions: &[&[u8]]) -> std::io::Result<()> {
+        std::fs::create_dir_all(self.directory)?;
+        for (version, component) in (1..).zip(versions) {
+            std::fs::write(self.component(version), component)?;
+        }
         let write = |name: &str, text: String| std::fs::write(self.directory.join(name), text);
+        write(FILE, self.document(1, true))?;
+        if let Some(brokers) = self.kafka {
+            let (input, output) = self.topics();
+            let kafka = format!("[kafka.main]\nbrokers = {brokers:?}\n");
+            let generator = format!("{kafka}\n{}", self.generator(true));
+            let fill = format!("kind = \"kafka\"\ntopic = \"{input}\"\n");
+            write("fill.toml", self.straight("fill", &generator, "numbers", &fill))?;
+            let topic = format!("{kafka}\n{}", source(&output));
+            write("read.toml", self.straight("read", &topic, "records", FILES))?;
+        }
+        Ok(())
+    }
+
+    /// The file of a version.
+    pub fn component(&self, version: u32) -> PathBuf {
+        self.directory.join(format!("version_{version}.wasm"))
+    }
+
+    /// Where the output is counted: what a server's pipeline publishes lies among the server's files.
+    pub fn output(&self) -> PathBuf {
+        self.directory.join(if self.kafka.is_some() { "out" } else { "data/files/out" })
+    }
+
+    /// The pipeline's name: for a broker one that no other demo uses.
+    pub fn name(&self) -> String {
         match self.kafka {
-            None => write("demo.toml", self.demo(&self.generator(), "numbers", FILES)),
-            Some(brokers) => {
-                let (input, output) = self.topics();
-                let kafka = format!("[kafka.main]\nbrokers = {brokers:?}\n");
-                let topic = |topic: &str| {
-                    format!("{kafka}\n[source.records]\nkind = \"kafka\"\ntopic = \"{topic}\"\n")
-                };
-                let sink = |topic: &str| format!("kind = \"kafka\"\ntopic = \"{topic}\"\n");
-                write(
-                    "fill.toml",
-                    self.straight(
-                        "fill",
-                        &format!("{kafka}\n{}", self.generator()),
-                        "numbers",
-                        &sink(&input),
-                    ),
-                )?;
-                write("demo.toml", self.demo(&topic(&input), "records", &sink(&output)))?;
-                write("read.toml", self.straight("read", &topic(&output), "records", FILES))
-            }
+            None => "demo".to_owned(),
+            Some(_) => format!("demo-{}", std::process::id()),
         }
     }
 
@@ -59,31 +69,35 @@ impl Place<'_> {
         (format!("weir-demo-{id}-in"), format!("weir-demo-{id}-out"))
     }
 
-    fn name(&self, pipeline: &str) -> String {
-        format!("weir-demo-{}-{pipeline}", std::process::id())
+    /// Records per second, until all steps are done.
+    pub fn rate(&self) -> u64 {
+        (self.records / SECONDS).max(1)
     }
 
-    fn generator(&self) -> String {
-        let (records, rate) = (self.records, (self.records / SECONDS).max(1));
-        format!(
-            "[source.numbers]\nkind = \"generator\"\npartitions = {PARTITIONS}\ncount = {records}\nrate = {rate}\nkeys = {KEYS}\n"
-        )
-    }
-
-    fn demo(&self, source: &str, input: &str, sink: &str) -> String {
-        let name = self.name("demo");
+    /// The pipeline that counts, with this version of the operator. `limited` means that the generator keeps a rate.
+    pub fn document(&self, version: u32, limited: bool) -> String {
+        let (input, source, sink) = match self.kafka {
+            None => ("numbers", self.generator(limited), FILES.to_owned()),
+            Some(brokers) => {
+                let (input, output) = self.topics();
+                let kafka = format!("[kafka.main]\nbrokers = {brokers:?}\n");
+                let sink = format!("kind = \"kafka\"\ntopic = \"{output}\"\n");
+                ("records", format!("{kafka}\n{}", self::source(&input)), sink)
+            }
+        };
+        let name = self.name();
         format!(
             r#"name = "{name}"
 guarantee = "exactly_once"
 parallelism = 2
 
 [checkpoint]
-interval = "500ms"
+interval = "250ms"
 
 {source}
 [operator.count]
 input = "{input}"
-component = "count_by_key.wasm"
+component = "{OPERATOR}@{version}"
 
 [sink.out]
 input = "count"
@@ -91,32 +105,25 @@ input = "count"
         )
     }
 
-    fn straight(&self, pipeline: &str, source: &str, input: &str, sink: &str) -> String {
-        let name = self.name(pipeline);
+    fn generator(&self, limited: bool) -> String {
+        let records = self.records;
+        let rate = if limited { format!("rate = {}\n", self.rate()) } else { String::new() };
         format!(
-            "name = \"{name}\"\n\n[checkpoint]\ninterval = \"1s\"\n\n{source}\n[sink.out]\ninput = \"{input}\"\n{sink}"
+            "[source.numbers]\nkind = \"generator\"\npartitions = {PARTITIONS}\ncount = {records}\nkeys = {KEYS}\n{rate}"
+        )
+    }
+
+    /// A pipeline without an operator. It commits as often as it may: what it has not committed the next one cannot see.
+    fn straight(&self, pipeline: &str, source: &str, input: &str, sink: &str) -> String {
+        format!(
+            "name = \"weir-demo-{}-{pipeline}\"\n\n[checkpoint]\ninterval = \"200ms\"\n\n{source}\n[sink.out]\ninput = \"{input}\"\n{sink}",
+            std::process::id()
         )
     }
 }
 
 const FILES: &str = "kind = \"files\"\ndirectory = \"out\"\n";
 
-/// Makes the topics.
-pub fn create_topics(brokers: &str, topics: &[&str]) -> Result<(), Failure> {
-    let options = ClusterOptions {
-        name: "main".to_owned(),
-        spec: ClusterSpec { brokers: brokers.to_owned(), ..ClusterSpec::default() },
-        pipeline: "weir-demo".to_owned(),
-        id_prefix: "weir.".to_owned(),
-        guarantee: Guarantee::ExactlyOnce,
-        checkpoint_interval: Duration::from_secs(1),
-        checkpoint_timeout: Duration::from_secs(60),
-        prefetch_bytes_max: 1 << 20,
-        producer_bytes_max: 1 << 20,
-    };
-    let cluster = KafkaCluster::connect(options)?;
-    for topic in topics {
-        cluster.create_topic(topic, PARTITIONS as i32)?;
-    }
-    Ok(())
+fn source(topic: &str) -> String {
+    format!("[source.records]\nkind = \"kafka\"\ntopic = \"{topic}\"\n")
 }

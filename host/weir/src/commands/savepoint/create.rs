@@ -18,6 +18,9 @@ pub struct Options {
 
 /// Makes it and says where it is.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
+    if let Some(remote) = options.store.remote()? {
+        return remote.create(options.name.as_ref().map(SavepointName::as_str));
+    }
     let place = options.store.place()?;
     let store = place.savepoints(options.store.dir.as_deref());
     let created_ms = now_ms();

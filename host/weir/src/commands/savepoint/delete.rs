@@ -16,9 +16,12 @@ pub struct Options {
 
 /// Removes them.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
-    let store = options.store.store()?;
+    let remote = options.store.remote()?;
     for name in &options.names {
-        store.delete(name)?;
+        match &remote {
+            Some(remote) => remote.delete(name.as_str())?,
+            None => options.store.store()?.delete(name)?,
+        }
         eprintln!("removed {name}");
     }
     Ok(Exit::Done)

@@ -16,7 +16,7 @@ const BUFFER_BYTES: usize = 1 << 18;
 pub struct Options {
     #[command(flatten)]
     store: StoreOptions,
-    /// Its name, or the path of its directory
+    /// Its name, or the path of its directory; with --server its name
     savepoint: String,
     /// The tar file, which must not exist
     #[arg(long, value_name = "FILE")]
@@ -25,6 +25,9 @@ pub struct Options {
 
 /// Verifies and writes it. The file has its name only when it is complete.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
+    if let Some(remote) = options.store.remote()? {
+        return remote.export(&options.savepoint, &options.to);
+    }
     let path = locate(&options.savepoint, &options.store.store()?)?;
     export(&path, &options.to)?;
     println!("{}", options.to.display());

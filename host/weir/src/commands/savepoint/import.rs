@@ -25,12 +25,15 @@ pub struct Options {
 
 /// Takes it in and says where it is.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
-    let StoreOptions { pipeline, data, dir } = &options.store;
+    if let Some(remote) = options.store.remote()? {
+        return Err(remote.only_beside_its_data("import"));
+    }
+    let StoreOptions { pipeline, dir, .. } = &options.store;
     // Before the first start there is no directory of the pipeline.
     let store = match options.store.place() {
         Ok(place) => place.savepoints(dir.as_deref()),
         Err(_) if !pipeline.contains(['/', '\\', '.']) => {
-            savepoints(&DataDir::pipeline_path(&data.data_dir, pipeline), pipeline, dir.as_deref())
+            savepoints(&DataDir::pipeline_path(&options.store.data_dir(), pipeline), pipeline, dir.as_deref())
         }
         Err(failure) => return Err(failure),
     };

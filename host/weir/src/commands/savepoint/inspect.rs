@@ -16,6 +16,9 @@ pub struct Options {
 
 /// Shows it.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
+    if let Some(remote) = options.store.remote()? {
+        return Err(remote.only_beside_its_data("inspect"));
+    }
     let path = locate(&options.savepoint, &options.store.store()?)?;
     let savepoint = load(&path)?;
     println!("{:<12} {}", "savepoint", path.display());

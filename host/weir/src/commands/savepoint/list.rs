@@ -15,6 +15,9 @@ pub struct Options {
 
 /// Lists them. One that cannot be read is shown with the reason.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
+    if let Some(remote) = options.store.remote()? {
+        return remote.list(options.json);
+    }
     let listed = options.store.store()?.list()?;
     if !options.json {
         println!("{:<40} {:<20} {:>14} {:<9}  checkpoint", "name", "created", "bytes", "made by");

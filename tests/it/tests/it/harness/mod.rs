@@ -2,19 +2,23 @@
 
 pub mod broker;
 pub mod cluster;
+pub mod counting;
 pub mod guests;
 pub mod job;
 pub mod keyed_job;
 pub mod keyed_load;
 pub mod keyed_model;
 pub mod load;
+pub mod manual;
 pub mod model;
 pub mod moments;
 pub mod murmur2;
 pub mod names;
 pub mod own_broker;
+pub mod raw_http;
 pub mod record;
 pub mod server;
+pub mod small_disk;
 pub mod waiting;
 pub mod watcher;
 pub mod weir;

@@ -46,7 +46,11 @@ impl Server {
     pub fn start(data_dir: &Path, log: &Path, environment: &[(&str, &str)]) -> Server {
         let data = data_dir.display().to_string();
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--data-dir", &data];
-        let mut weir = Weir::start(&arguments, environment, log);
+        Server::of(Weir::start(&arguments, environment, log), data_dir)
+    }
+
+    /// A server that was started, with its data directory as this process sees it.
+    pub fn of(mut weir: Weir, data_dir: &Path) -> Server {
         let address = until("the server to listen", || {
             assert!(!weir.has_ended(), "the server has ended:\n{}", weir.log());
             let log = weir.log();
@@ -68,6 +72,16 @@ impl Server {
     /// The same data directory in another process, after this one is gone.
     pub fn again(&self, log: &Path, environment: &[(&str, &str)]) -> Server {
         Server::start(&self.data_dir, log, environment)
+    }
+
+    /// A path in the data directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.data_dir.join(name)
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// The URL of a path.
