@@ -1,10 +1,10 @@
 //! A swap's migration, tried on a copy of the newest decided checkpoint: what becomes of the state, and the pause to
 //! expect.
 
-use super::comparison::of_operator;
+use super::document;
+use super::fates::of_operator;
 use super::host::WeirHost;
 use super::on_disk::refused;
-use super::{comparison, document};
 use crate::state_lines;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ pub fn dry_run(host: &WeirHost, asked: &SwapAsked) -> Result<DryRun, Refused> {
     let Some(manifest) = host.newest_decided(&asked.document.name) else {
         return Err(conflict("no checkpoint is decided yet: start the pipeline first".to_owned()));
     };
-    let nothing = comparison::of_operator(&asked.operator, shape, &StateChange::default());
+    let nothing = of_operator(&asked.operator, shape, &StateChange::default());
     let Some(keyed) = &manifest.keyed else {
         return Ok(DryRun { states: nothing, migrated_entries: 0, samples: vec![], pause_ms: 0 });
     };
