@@ -61,38 +61,44 @@ pub fn print_load(_arguments: &Arguments, outcome: &Outcome) {
     print_restarts(&outcome.restarts, outcome);
 }
 
+/// A number of a window.
+type Of = fn(&Window) -> f64;
+
 /// One value per swap: the worst of its windows.
-fn worst(windows: &[Window], swaps: &[Swap], of: impl Fn(&Window) -> f64) -> Option<Spread> {
-    let worst = |swap: &Swap| windows::touched(windows, &swap.step).map(&of).fold(0.0, f64::max);
+fn worst(windows: &[Window], swaps: &[Swap], of: Of) -> Option<Spread> {
+    let worst = |swap: &Swap| windows::touched(windows, &swap.step).map(of).fold(0.0, f64::max);
     spread::of(swaps.iter().map(worst))
 }
 
 fn print_gaps(windows: &[Window], outcome: &Outcome) {
     let steps: Vec<Step> = outcome.swaps.iter().map(|swap| swap.step).collect();
-    let ordinary = |of: fn(&Window) -> f64| spread::of(windows::ordinary(windows, &steps).map(of));
-    type Of = fn(&Window) -> f64;
-    let places: [(&str, Of); 3] = [
-        ("longest time without a record behind the operator", |window| window.operator_gap_ms),
-        ("longest time without an append at the broker", |window| window.broker_gap_ms),
-        ("from one commit to the next", |window| (window.to - window.from) as f64),
+    let places: [(&str, Of); 4] = [
+        ("longest time without a record behind the operator, ms", |window| window.operator_gap_ms),
+        ("longest time without an append at the broker, ms", |window| window.broker_gap_ms),
+        ("barrier to decision, ms", |window| window.took_ms),
+        ("from one commit to the next, ms", |window| (window.to - window.from) as f64),
     ];
-    heading("ms, on the worse of two subtasks");
     for (place, of) in places {
-        let (plain, swapped) = (ordinary(of), worst(windows, &outcome.swaps, of));
-        row(&format!("{place}: ordinary checkpoint"), plain);
-        row(&format!("{place}: swap"), swapped);
+        heading(place);
+        let (plain, swapped) =
+            (spread::of(windows::ordinary(windows, &steps).map(of)), worst(windows, &outcome.swaps, of));
+        row("ordinary checkpoint", plain);
+        row("swap, from the request to the checkpoint behind it", swapped);
         if let Some((plain, swapped)) = plain.zip(swapped) {
+            let (median, max) = (swapped.median - plain.median, swapped.max - plain.max);
+            let ratio = swapped.median / plain.median.max(0.1);
             println!(
-                "{:66} {:>10.1} {:>10.1}    x {:.2}",
-                "    more",
-                swapped.median - plain.median,
-                swapped.max - plain.max,
-                swapped.median / plain.median.max(0.1)
+                "{:66} {median:>10.1} {max:>10.1}    x {ratio:.2}",
+                "  more than an ordinary checkpoint"
             );
         }
+        let ended = |told: fn(&Swap) -> UnixMs| {
+            let windows = outcome.swaps.iter().filter_map(|swap| windows::ended_by(windows, told(swap)));
+            spread::of(windows.map(of))
+        };
+        row("  of it: until the new version has taken over", ended(|swap| swap.running));
+        row("  of it: probation and its checkpoint", ended(|swap| swap.completed));
     }
-    row("barrier to decision: ordinary checkpoint", ordinary(|window| window.took_ms));
-    row("barrier to decision: swap, the slower of its two", worst(windows, &outcome.swaps, |w| w.took_ms));
 }
 
 fn print_swaps(swaps: &[Swap], appended: &[Vec<Append>]) {

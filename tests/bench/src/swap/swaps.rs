@@ -34,7 +34,7 @@ pub fn measure(job: &mut Job<'_>, times: usize) -> Result<Vec<Swap>, Failure> {
     let mut swaps = Vec::new();
     for number in 0..times {
         let to_next = number % 2 == 0;
-        let swap = one(job, to_next)?;
+        let Some(swap) = one(job, to_next)? else { continue };
         eprintln!("bench: swap {} of {times}: {} ms", number + 1, swap.completed - swap.step.asked);
         swaps.push(swap);
     }
@@ -45,7 +45,7 @@ pub fn measure(job: &mut Job<'_>, times: usize) -> Result<Vec<Swap>, Failure> {
     Ok(swaps)
 }
 
-fn one(job: &mut Job<'_>, to_next: bool) -> Result<Swap, Failure> {
+fn one(job: &mut Job<'_>, to_next: bool) -> Result<Option<Swap>, Failure> {
     let from = job.steady(job.seconds_of(INTERVALS_MAX))?;
     job.checkpoints(CHECKPOINTS_BEFORE)?;
     let version = if to_next { job.next.clone() } else { job.old.clone() };
@@ -54,6 +54,8 @@ fn one(job: &mut Job<'_>, to_next: bool) -> Result<Swap, Failure> {
     let at = |kind: &str| job.server.await_event(job.name, last, kind).map(|event| event.at);
     let (prepared, running, completed) = (at("swap_prepared")?, at("swap_probation")?, at("swap_completed")?);
     job.checkpoints(CHECKPOINTS_BEHIND)?;
-    let step = Step { from, asked, done: completed, to: job.was_steady()? };
-    Ok(Swap { accepted, prepared, running, completed, to_next, step })
+    Ok(job.was_steady()?.map(|to| {
+        let step = Step { from, asked, done: completed, to };
+        Swap { accepted, prepared, running, completed, to_next, step }
+    }))
 }

@@ -91,6 +91,11 @@ pub fn ordinary<'a>(windows: &'a [Window], steps: &'a [Step]) -> impl Iterator<I
     })
 }
 
+/// The window that ended with the decision which was told at a time.
+pub fn ended_by(windows: &[Window], told: UnixMs) -> Option<&Window> {
+    windows.iter().rev().find(|window| window.to <= told)
+}
+
 /// The windows in which something can be seen.
 pub fn touched<'a>(windows: &'a [Window], step: &'a Step) -> impl Iterator<Item = &'a Window> {
     windows.iter().filter(|window| step.touches(window))
@@ -148,6 +153,7 @@ mod tests {
         let ends = |found: Vec<&Window>| found.iter().map(|window| window.to).collect::<Vec<_>>();
         assert_eq!(ends(touched(&windows, &step).collect()), [300, 400, 500]);
         assert_eq!(ends(ordinary(&windows, &[step]).collect()), [200, 600, 700]);
+        assert_eq!(ended_by(&windows, 402).map(|window| window.to), Some(400));
     }
 
     #[test]
