@@ -23,7 +23,7 @@ Usage: cargo xtask bench swap [OPTIONS]
   --quick            10M of state, 2 swaps, 5 pipelines for 10 s
 
 swaps      to another version and back, each after some ordinary checkpoints
-rollbacks  to a version that traps at each millionth record
+rollbacks  to a version that traps at the last record of each half million
 restarts   stop, another version in the document, start
 uploads    a component of 20 KB, and one of 18 MB (Python, made with componentize-py from PyPI)
 idle       stateless pipelines from an empty topic to another

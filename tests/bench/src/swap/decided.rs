@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// What the guest `measured_traps` says when it traps.
-const TRAP: &str = "traps at each millionth record";
+const TRAP: &str = "traps at the last record of each half million";
 
 /// What a log tells.
 #[derive(Debug, Default, PartialEq)]
@@ -47,7 +47,7 @@ mod tests {
             "listening on http://127.0.0.1:1",
             r#"{"timestamp":"1970-01-01T00:00:01.500Z","message":"decided","pipeline":"p","epoch":3,"took_ms":12,"longest_gap_us":2500}"#,
             r#"{"timestamp":"1970-01-01T00:00:02Z","message":"decided","pipeline":"q","epoch":3,"took_ms":12,"longest_gap_us":2500}"#,
-            r#"{"timestamp":"1970-01-01T00:00:03Z","message":"panicked: this version traps at each millionth record"}"#,
+            r#"{"timestamp":"1970-01-01T00:00:03Z","message":"panicked: this version traps at the last record of each half million"}"#,
         ];
         fs::write(&log, lines.join("\n")).unwrap();
         let decided = vec![Decided { at: 1_500, took_ms: 12.0, gap_ms: 2.5 }];

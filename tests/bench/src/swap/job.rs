@@ -82,6 +82,14 @@ pub fn measure(place: &Place, arguments: &Arguments) -> Result<Outcome, Failure>
     measured
 }
 
+/// A part that fails takes nothing away from the others.
+fn told<T>(measured: Result<Vec<T>, Failure>) -> Vec<T> {
+    measured.unwrap_or_else(|failure| {
+        eprintln!("bench: {failure}");
+        Vec::new()
+    })
+}
+
 impl<'a> Job<'a> {
     fn start(place: &Place, arguments: &'a Arguments, output: String) -> Result<Job<'a>, Failure> {
         let load = Load::fill(place, arguments)?;
@@ -103,10 +111,11 @@ impl<'a> Job<'a> {
         eprintln!("bench: {} MiB of state, {:.0} records/s", state_bytes >> 20, self.rate);
         let (repeat, parts) = (self.arguments.repeat, &self.arguments.parts);
         let count = |part: Part, times: usize| if parts.contains(&part) { times } else { 0 };
-        let swaps = swaps::measure(self, count(Part::Swaps, repeat))?;
-        let rollbacks = rollbacks::measure(self, count(Part::Rollbacks, repeat.div_ceil(2)))?;
-        let restarts = restarts::measure(self, count(Part::Restarts, repeat.div_ceil(2)))?;
-        self.stop()?;
+        let (times, half) = (count(Part::Swaps, repeat), repeat.div_ceil(2));
+        let swaps = told(swaps::measure(self, times));
+        let restarts = told(restarts::measure(self, count(Part::Restarts, half)));
+        let rollbacks = told(rollbacks::measure(self, count(Part::Rollbacks, half)));
+        told(self.stop().map(|()| Vec::<()>::new()));
         Ok(Outcome {
             state_bytes,
             keys,

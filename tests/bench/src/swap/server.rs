@@ -147,8 +147,14 @@ impl Server {
 
     /// Waits for an event of a kind behind a number.
     pub fn await_event(&self, pipeline: &str, after: i64, kind: &str) -> Result<Event, Failure> {
-        wait(&format!("{kind} of {pipeline}"), || {
-            Ok(self.events(pipeline, after)?.into_iter().find(|event| event.kind == kind))
+        self.await_event_of(pipeline, after, &[kind])
+    }
+
+    /// The same for the first of several kinds.
+    pub fn await_event_of(&self, pipeline: &str, after: i64, kinds: &[&str]) -> Result<Event, Failure> {
+        wait(&format!("{kinds:?} of {pipeline}"), || {
+            let mut events = self.events(pipeline, after)?.into_iter();
+            Ok(events.find(|event| kinds.contains(&event.kind.as_str())))
         })
     }
 }
