@@ -1,8 +1,6 @@
 //! Manifests from generated input: what is written is read again, and what is not a manifest, or not the decided one,
 //! is an error and never a panic.
 
-#![expect(clippy::unwrap_used, reason = "the functions that generate input are tests too")]
-
 use proptest::prelude::*;
 use std::ops::Range;
 use weir_protocol::epoch::{CheckpointId, Epoch, Incarnation};
