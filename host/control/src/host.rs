@@ -124,6 +124,10 @@ pub struct Comparison {
     pub warnings: Vec<String>,
     /// Why it cannot be made; empty where it can.
     pub refusals: Vec<String>,
+    /// Why a start from the newest checkpoint would not take it: refusals where applying starts the pipeline. One that
+    /// stays stopped may still be started from a savepoint.
+    #[serde(default, skip)]
+    pub start_refusals: Vec<String>,
 }
 
 /// How a change is made.

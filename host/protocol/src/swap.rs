@@ -18,7 +18,7 @@ mod fit;
 mod health;
 
 pub use self::fit::{Fit, fit};
-pub use self::health::{COMPARABLE_ROWS_MIN, Health, Judged, Rules, Tally, judge};
+pub use self::health::{COMPARABLE_ROWS_MIN, Health, Judged, PROBATION_TIME_MAX, Rules, Tally, judge};
 
 use crate::epoch::Epoch;
 use std::time::Duration;

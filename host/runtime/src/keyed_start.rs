@@ -7,7 +7,7 @@ use weir_protocol::compatibility::{StateChange, compare, running};
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::key_group::{DEFAULT_MAX_PARALLELISM, GroupOrder, KeyGroups, max_parallelism_for};
 use weir_protocol::manifest::{KeyedStates, Manifest, OperatorState};
-use weir_protocol::plan::Plan;
+use weir_protocol::plan::{Plan, Problem};
 use weir_protocol::verdict::KnownPartition;
 
 /// The start of keyed operators.
@@ -107,30 +107,50 @@ fn first_groups(plan: &Plan, partitions: &[KnownPartition]) -> Result<KeyGroups,
 
 /// The division is fixed for the pipeline's life.
 fn fixed_groups(plan: &Plan, fixed: KeyGroups, wanted: KeyGroups) -> Result<KeyGroups, ConnectorError> {
+    division_fits(plan, fixed).map_err(|problem| ConnectorError::refused(problem.message))?;
+    match (fixed.order, wanted.order) {
+        (GroupOrder::CoPartitioned { partitions: was }, GroupOrder::CoPartitioned { partitions: is })
+            if was != is =>
+        {
+            Err(ConnectorError::refused(format!(
+                "the state is co-partitioned with topics of {was} partitions, which have {is} now, so keys have moved between partitions: {DIVIDE_ANEW}, without co_partitioned"
+            )))
+        }
+        _ => Ok(fixed),
+    }
+}
+
+/// The way out of every division that does not fit.
+const DIVIDE_ANEW: &str =
+    "take a savepoint (weir savepoint create) and start from it (weir run --from-savepoint)";
+
+/// What of a division can be judged without the partitions: a plan may ask for no other one than the state has.
+pub fn division_fits(plan: &Plan, fixed: KeyGroups) -> Result<(), Problem> {
+    let problem = |path: &str, message: String| Err(Problem { path: path.to_owned(), message });
     if let Some(asked) = plan.spec.max_parallelism
         && asked != fixed.max_parallelism
     {
-        return Err(ConnectorError::refused(format!(
-            "max_parallelism = {asked}, but the pipeline's state is divided into {} key groups: set max_parallelism = {}, or take a savepoint (weir savepoint create) and start from it (weir run --from-savepoint), which divides it anew",
-            fixed.max_parallelism, fixed.max_parallelism
-        )));
+        return problem(
+            "max_parallelism",
+            format!(
+                "max_parallelism = {asked}, but the pipeline's state is divided into {} key groups: set max_parallelism = {}, or {DIVIDE_ANEW}, which divides it anew",
+                fixed.max_parallelism, fixed.max_parallelism
+            ),
+        );
     }
-    let way_out = "take a savepoint (weir savepoint create) and start from it (weir run --from-savepoint)";
-    match (fixed.order, wanted.order) {
-        (GroupOrder::Plain, GroupOrder::Plain) => Ok(fixed),
-        (GroupOrder::CoPartitioned { partitions: was }, GroupOrder::CoPartitioned { partitions: is }) => {
-            if was == is {
-                return Ok(fixed);
-            }
-            Err(ConnectorError::refused(format!(
-                "the state is co-partitioned with topics of {was} partitions, which have {is} now, so keys have moved between partitions: {way_out}, without co_partitioned"
-            )))
-        }
-        (GroupOrder::Plain, GroupOrder::CoPartitioned { .. }) => Err(ConnectorError::refused(format!(
-            "co_partitioned = true, but the pipeline's state was written without it: remove it, or {way_out}"
-        ))),
-        (GroupOrder::CoPartitioned { .. }, GroupOrder::Plain) => Err(ConnectorError::refused(format!(
-            "the pipeline's state was written with co_partitioned = true: set it again, or {way_out}"
-        ))),
+    match (fixed.order, plan.spec.co_partitioned) {
+        (GroupOrder::Plain, true) => problem(
+            "co_partitioned",
+            format!(
+                "co_partitioned = true, but the pipeline's state was written without it: remove it, or {DIVIDE_ANEW}"
+            ),
+        ),
+        (GroupOrder::CoPartitioned { .. }, false) => problem(
+            "co_partitioned",
+            format!(
+                "the pipeline's state was written with co_partitioned = true: set it again, or {DIVIDE_ANEW}"
+            ),
+        ),
+        (GroupOrder::Plain, false) | (GroupOrder::CoPartitioned { .. }, true) => Ok(()),
     }
 }

@@ -4,7 +4,7 @@
 use super::find;
 use crate::control::Control;
 use crate::document::{self, ComponentName};
-use crate::host::{Comparison, PipelineDocument};
+use crate::host::{Comparison, PipelineDocument, Way};
 use crate::name::Name;
 use crate::problem::{Code, Problem};
 use crate::registry;
@@ -104,7 +104,14 @@ pub fn plan(control: &Control, name: &Name) -> Result<Plan, Problem> {
     let new = resolve(control, name, &pipeline.draft)?;
     control.host.check(&new.document)?;
     let old = applied(control, name, &pipeline)?;
-    let comparison = control.host.compare(old.as_ref().map(|old| &old.document), &new.document)?;
+    let mut comparison = control.host.compare(old.as_ref().map(|old| &old.document), &new.document)?;
+    let lines = std::mem::take(&mut comparison.start_refusals);
+    if comparison.way == Way::Start || pipeline.desired_running {
+        comparison.refusals.extend(lines);
+    } else {
+        // It stays stopped, and a start from a savepoint may be what comes next.
+        comparison.warnings.extend(lines);
+    }
     let mut found = Vec::new();
     for (operator, component) in &new.names {
         let digest = new.digest(operator).unwrap_or_default();

@@ -216,6 +216,10 @@ impl Host for FakeHost {
             Some(old) if digests(old) == digests(new) && rest(old, true) == rest(new, true) => Way::Limits,
             Some(_) => Way::Restart,
         };
+        let start_refusals = match new.toml.contains("co_partitioned") {
+            true => vec!["co_partitioned: written without it".to_owned()],
+            false => Vec::new(),
+        };
         let refusals = match new.toml.contains("max_parallelism") {
             true => vec!["max_parallelism is fixed".to_owned()],
             false => Vec::new(),
@@ -227,7 +231,7 @@ impl Host for FakeHost {
             detail: None,
         };
         let states = self.migrates.lock().unwrap().then_some(migrated).into_iter().collect();
-        Ok(Comparison { way, changes: Vec::new(), states, warnings: Vec::new(), refusals })
+        Ok(Comparison { way, changes: Vec::new(), states, warnings: Vec::new(), refusals, start_refusals })
     }
 
     fn start(

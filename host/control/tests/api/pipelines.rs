@@ -50,6 +50,21 @@ fn a_document_must_be_readable_and_name_its_path() {
 }
 
 #[test]
+fn what_only_a_start_would_refuse_is_a_warning_where_nothing_starts() {
+    let server = Server::start();
+    server.push("count", b"one").is(201);
+    server.put("orders", &orders("count@1")).is(201);
+    server.apply("orders").is(202);
+    server.put("orders", &format!("co_partitioned = true\n{}", orders("count@1"))).is(200);
+    server.apply("orders").refused(409, "plan_refused");
+    server.post("/v1/pipelines/orders/stop", json!({})).is(202);
+    let plan = server.post("/v1/pipelines/orders/plan", json!({})).is(200).json();
+    assert_eq!(plan["refusals"], json!([]));
+    assert_eq!(plan["warnings"], json!(["co_partitioned: written without it"]));
+    assert!(plan.get("start_refusals").is_none());
+}
+
+#[test]
 fn json_is_the_same_document() {
     let server = Server::start();
     server.push("count", b"one").is(201);

@@ -13,6 +13,10 @@ pub const COMPARABLE_ROWS_MIN: u64 = 1000;
 /// Checkpoint intervals that probation lasts where nothing else is asked for.
 const PROBATION_INTERVALS: u32 = 3;
 
+/// Probation lasts no longer where no transaction limits it: half of the 15 minutes that Kafka's brokers allow a
+/// transaction, because the pipeline publishes nothing and takes no other change meanwhile.
+pub const PROBATION_TIME_MAX: Duration = Duration::from_secs(450);
+
 /// Rows that probation sees where nothing else is asked for.
 const PROBATION_RECORDS: u64 = 1000;
 
@@ -47,9 +51,9 @@ impl Default for Rules {
 
 impl Rules {
     /// The rules with their probation time, or why they cannot be kept: probation is one epoch, and the epoch one
-    /// transaction, which the broker ends at its timeout.
+    /// transaction, which the broker ends at its timeout. Without a transaction [`PROBATION_TIME_MAX`] is the limit.
     pub fn check(&self, interval: Duration, transaction_timeout: Option<Duration>) -> Result<Rules, String> {
-        let longest = transaction_timeout.map(|timeout| timeout / 2);
+        let longest = transaction_timeout.map_or(PROBATION_TIME_MAX, |timeout| timeout / 2);
         let default = interval.saturating_mul(PROBATION_INTERVALS);
         let numbers = [self.rejection_points_max, self.slowdown_max];
         let numbers = numbers.into_iter().chain(self.output_share_change_max);
@@ -59,13 +63,16 @@ impl Rules {
                     .to_owned(),
             );
         }
-        let time = match (self.probation_time, longest) {
-            (None, None) => default,
-            (None, Some(longest)) => default.min(longest),
-            (Some(asked), Some(longest)) if asked > longest => {
+        let time = match (self.probation_time, transaction_timeout) {
+            (None, _) => default.min(longest),
+            (Some(asked), Some(timeout)) if asked > longest => {
                 return Err(format!(
-                    "probation.time = {asked:?} is longer than half of transaction_timeout = {:?}: probation is one epoch, and its transaction would be aborted by the broker; ask for at most {longest:?}, or raise transaction_timeout",
-                    longest * 2
+                    "probation.time = {asked:?} is longer than half of transaction_timeout = {timeout:?}: probation is one epoch, and its transaction would be aborted by the broker; ask for at most {longest:?}, or raise transaction_timeout"
+                ));
+            }
+            (Some(asked), None) if asked > longest => {
+                return Err(format!(
+                    "probation.time = {asked:?} is too long: probation is one epoch, and until its end nothing is published and no other change is taken; ask for at most {longest:?}"
                 ));
             }
             (Some(asked), _) => asked,

@@ -230,6 +230,12 @@ fn probation_is_three_intervals_and_at_most_half_a_transaction() {
         refused.contains("probation.time = 11s is longer than half of transaction_timeout = 20s"),
         "{refused}"
     );
+    assert_eq!(time(Some(PROBATION_TIME_MAX), None), Ok(Some(at(450))));
+    let refused = time(Some(at(36_000)), None).unwrap_err();
+    assert!(refused.contains("probation.time = 36000s is too long"), "{refused}");
+    assert!(refused.contains("ask for at most 450s"), "{refused}");
+    let rare = Rules::default().check(at(3600), None).map(|rules| rules.probation_time);
+    assert_eq!(rare, Ok(Some(PROBATION_TIME_MAX)), "of three intervals of an hour");
     assert!(Rules { slowdown_max: f64::NAN, ..Rules::default() }.check(at(5), None).is_err());
 }
 

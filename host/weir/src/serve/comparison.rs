@@ -1,17 +1,13 @@
-//! What a change of a pipeline's document would mean: what differs, how it is made, and what becomes of each state.
+//! What a change of a pipeline's document would mean: what differs, how it is made, and what is in the way.
 
-use super::document;
+use super::fates::fates;
 use super::host::WeirHost;
-use crate::prepared_pipeline::PreparedPipeline;
+use super::{document, next_start};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::{Table, Value};
-use weir_control::host::{Comparison, PipelineDocument, Refused, StateFate, Way};
-use weir_protocol::compatibility::{self, StateChange};
-use weir_protocol::manifest::{Manifest, OperatorState};
-use weir_protocol::plan::{Plan, Problem, SinkKind};
-use weir_protocol::state::OperatorShape;
+use weir_control::host::{Comparison, PipelineDocument, Refused, Way};
+use weir_protocol::plan::{Plan, SinkKind};
 use weir_protocol::swap;
-use weir_runtime::keyed_start;
 
 /// Compares. All problems are told at once, as refusals.
 pub fn compare(
@@ -29,13 +25,20 @@ pub fn compare(
         (Some(_), Some(old)) => way(&changed, &old.plan, &prepared.plan),
     };
     let manifest = host.newest_decided(&new.name);
-    let (states, refusals) = fates(manifest.as_ref(), old_prepared.as_ref(), &prepared);
+    let (states, mut refusals) = fates(manifest.as_ref(), old_prepared.as_ref(), &prepared);
+    let mut start_refusals = Vec::new();
+    if let Some(manifest) = &manifest {
+        start_refusals.extend(next_start::division(manifest, &prepared.plan));
+        start_refusals.extend(next_start::renamed_inputs(manifest, &prepared.plan));
+        let moved = old_prepared.as_ref().map(|old| next_start::moved_sinks(&old.plan, &prepared.plan));
+        refusals.extend(moved.unwrap_or_default());
+    }
     let mut warnings: Vec<String> = prepared.plan.advice().iter().map(ToString::to_string).collect();
     if way == Way::Swap {
         warnings.extend(sinks_that_keep(&prepared.plan));
     }
     let changes = changed.iter().map(Difference::line).collect();
-    Ok(Comparison { way, changes, states, warnings, refusals })
+    Ok(Comparison { way, changes, states, warnings, refusals, start_refusals })
 }
 
 /// A key whose value differs.
@@ -132,68 +135,6 @@ fn sinks_that_keep(plan: &Plan) -> Vec<String> {
             )
         })
         .collect()
-}
-
-/// Compared with the newest decided checkpoint, or with the declarations of what is applied where there is none.
-fn fates(
-    manifest: Option<&Manifest>,
-    old: Option<&PreparedPipeline>,
-    new: &PreparedPipeline,
-) -> (Vec<StateFate>, Vec<String>) {
-    let before: BTreeMap<String, OperatorState> = match (manifest.and_then(|m| m.keyed.as_ref()), old) {
-        (Some(keyed), _) => keyed.operators.clone(),
-        (None, Some(old)) => keyed_start::declared(&old.plan),
-        (None, None) => BTreeMap::new(),
-    };
-    let running = compatibility::running(&new.plan);
-    match compatibility::compare(&before, &running, &new.plan.spec.drop_operators) {
-        Ok(changes) => {
-            let operators = new.plan.spec.operators.iter().zip(&new.plan.shapes).zip(&changes);
-            let fates = operators.flat_map(|((spec, shape), change)| of_operator(&spec.name, shape, change));
-            (fates.collect(), vec![])
-        }
-        Err(problems) => {
-            let lines = problems.iter().map(|Problem { path, message }| format!("{path}: {message}"));
-            let fates = problems.iter().map(|problem| StateFate {
-                operator: problem.path.split('.').nth(1).unwrap_or_default().to_owned(),
-                state: problem.message.split('"').nth(1).unwrap_or_default().to_owned(),
-                fate: "refused".to_owned(),
-                detail: Some(problem.message.clone()),
-            });
-            (fates.collect(), lines.collect())
-        }
-    }
-}
-
-/// What becomes of the states and timers of one operator.
-pub fn of_operator(operator: &str, shape: &OperatorShape, change: &StateChange) -> Vec<StateFate> {
-    let fate = |state: &str, fate: &str, detail: Option<String>| StateFate {
-        operator: operator.to_owned(),
-        state: state.to_owned(),
-        fate: fate.to_owned(),
-        detail,
-    };
-    let declared = shape
-        .states
-        .iter()
-        .map(|state| state.name.as_str())
-        .chain(shape.timers.iter().map(|timer| timer.name.as_str()));
-    let mut fates: Vec<StateFate> = declared
-        .map(|name| {
-            let migrated = change.migrate.iter().find(|migrate| migrate.state == name);
-            match migrated {
-                Some(migrate) => {
-                    let detail = format!("from version {}", migrate.from_version);
-                    fate(name, "migrated", Some(detail))
-                }
-                None if change.new.iter().any(|new| new == name) => fate(name, "new", None),
-                None => fate(name, "kept", None),
-            }
-        })
-        .collect();
-    let dropped = change.drop_states.iter().chain(&change.drop_timers);
-    fates.extend(dropped.map(|name| fate(name, "dropped", None)));
-    fates
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! A swap's migration, tried on a copy of the newest decided checkpoint: what becomes of the state, and the pause to
 //! expect.
 
-use super::comparison::of_operator;
+use super::document;
+use super::fates::of_operator;
 use super::host::WeirHost;
 use super::on_disk::refused;
 use super::scratch::Scratch;
-use super::{comparison, document};
 use crate::state_lines;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -46,7 +46,7 @@ pub fn dry_run(host: &WeirHost, asked: &SwapAsked) -> Result<DryRun, Refused> {
     let Some(manifest) = host.pin_newest(&asked.document.name, &asked.operator, &pinned)? else {
         return Err(conflict("no checkpoint is decided yet: start the pipeline first".to_owned()));
     };
-    let nothing = comparison::of_operator(&asked.operator, shape, &StateChange::default());
+    let nothing = of_operator(&asked.operator, shape, &StateChange::default());
     let Some(keyed) = &manifest.keyed else {
         return Ok(DryRun { states: nothing, migrated_entries: 0, samples: vec![], pause_ms: 0 });
     };

@@ -38,6 +38,7 @@ mod savepoint_imports;
 mod savepoints;
 mod server;
 mod server_full_disk;
+mod server_plans;
 mod server_savepoints;
 mod server_status;
 mod slow_clients;

@@ -21,7 +21,7 @@ fn dry() -> Value {
 /// A pipeline with two parts of state and checkpoints that are gone soon.
 fn hasty(stem: &str) -> (Job, Server) {
     let mut job = Job::local(stem);
-    job.text = job.text.replace("interval = \"200ms\"", "interval = \"100ms\", retain = 2");
+    job.text = job.text.replace("interval = \"200ms\"", "interval = \"200ms\", retain = 2");
     job.add("[source.made]\nkind = \"generator\"\nrate = 20000\nkeys = 50000");
     job.add_operator("count", "made", "count_by_key", "");
     job.add("[sink.out]\nkind = \"blackhole\"\ninput = \"count\"");

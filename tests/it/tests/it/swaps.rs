@@ -159,8 +159,18 @@ fn a_host_that_is_killed_at_each_step_of_a_swap_comes_back_in_the_right_version(
         goes_on(&keyed);
         let mut body = if *bad { long() } else { short() };
         body["version"] = json!(version);
-        // The answer may be lost with the process.
-        server.try_post(&format!("/v1/pipelines/{name}/operators/count/swap"), &body);
+        // What has come out may be of the life before: until this one runs, a swap is refused.
+        until("the request to be taken", || {
+            match server.try_post(&format!("/v1/pipelines/{name}/operators/count/swap"), &body) {
+                Some(answer) if answer.body["code"] == "pipeline_not_running" => None,
+                Some(answer) => {
+                    assert_eq!(answer.status, 202, "{place}: {answer:?}");
+                    Some(())
+                }
+                // The answer may be lost with the process.
+                None => Some(()),
+            }
+        });
         server.weir.dies();
         assert!(mark.is_file(), "the mark proves that {place} was passed");
         server = server.again(&keyed.job.path(&format!("serve-back-{number}.log")), &[]);

@@ -37,8 +37,7 @@ impl Place<'_> {
             let (input, output) = self.topics();
             let kafka = format!("[kafka.main]\nbrokers = {brokers:?}\n");
             let generator = format!("{kafka}\n{}", self.generator(true));
-            let fill = format!("kind = \"kafka\"\ntopic = \"{input}\"\n");
-            write("fill.toml", self.straight("fill", &generator, "numbers", &fill))?;
+            write("fill.toml", self.straight("fill", &generator, "numbers", &sink(&input)))?;
             let topic = format!("{kafka}\n{}", source(&output));
             write("read.toml", self.straight("read", &topic, "records", FILES))?;
         }
@@ -81,8 +80,7 @@ impl Place<'_> {
             Some(brokers) => {
                 let (input, output) = self.topics();
                 let kafka = format!("[kafka.main]\nbrokers = {brokers:?}\n");
-                let sink = format!("kind = \"kafka\"\ntopic = \"{output}\"\n");
-                ("records", format!("{kafka}\n{}", self::source(&input)), sink)
+                ("records", format!("{kafka}\n{}", self::source(&input)), sink(&output))
             }
         };
         let name = self.name();
@@ -126,4 +124,10 @@ const FILES: &str = "kind = \"files\"\ndirectory = \"out\"\n";
 
 fn source(topic: &str) -> String {
     format!("[source.records]\nkind = \"kafka\"\ntopic = \"{topic}\"\n")
+}
+
+/// With the time of writing: made-up records are years old, and the broker's retention would delete them under the
+/// demo's hands.
+fn sink(topic: &str) -> String {
+    format!("kind = \"kafka\"\ntopic = \"{topic}\"\ntimestamp = \"produce_time\"\n")
 }

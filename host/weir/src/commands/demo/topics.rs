@@ -5,14 +5,16 @@ use super::readers::Look;
 use crate::failure::Failure;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use weir_kafka::{ClusterOptions, KafkaCluster};
 use weir_protocol::batch::Batch;
-use weir_protocol::connector::{BatchLimits, StartPolicy};
+use weir_protocol::connector::{BatchLimits, ErrorKind, StartPolicy};
 use weir_protocol::plan::{ClusterSpec, Guarantee};
 
 /// Records that one look takes at most.
 const LOOK_LIMITS: BatchLimits = BatchLimits { rows_max: 10_000, bytes_max: 8 << 20 };
+/// How long a topic that was just made may take until it can be read.
+const APPEARANCE_TIME: Duration = Duration::from_secs(20);
 /// How long one look waits for records.
 const LOOK_TIME: Duration = Duration::from_millis(10);
 /// More records per second than any machine makes: the override that lifts the limit.
@@ -47,7 +49,17 @@ pub fn reader(brokers: &str, topic: &str) -> Result<Look, Failure> {
     let cluster = connect(brokers)?;
     let mut source = cluster.source("demo", &[topic.to_owned()]);
     let partitions = source.partitions()?;
-    let start = source.resolve(&partitions, StartPolicy::Earliest)?;
+    let asked = Instant::now();
+    let start = loop {
+        match source.resolve(&partitions, StartPolicy::Earliest) {
+            Ok(start) => break start,
+            // The topic is new: not every broker knows yet that it leads a partition.
+            Err(error) if error.kind == ErrorKind::Transient && asked.elapsed() < APPEARANCE_TIME => {
+                std::thread::sleep(LOOK_TIME);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    };
     let mut reader = source.reader(&start, None)?;
     let mut batch = Batch::default();
     Ok(Box::new(move || {
