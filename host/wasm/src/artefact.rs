@@ -1,6 +1,7 @@
 //! What was uploaded: tells a component from a core module from anything else, and wraps core modules.
 
 use crate::contract;
+use crate::metadata_names;
 use crate::one_line::one_line;
 use std::borrow::Cow;
 use wit_component::ComponentEncoder;
@@ -11,6 +12,7 @@ use wit_component::ComponentEncoder;
 pub struct NotAnOperator(pub String);
 
 const ERROR_CHARS_MAX: usize = 500;
+const PACKAGE_CHARS_MAX: usize = 100;
 const MAGIC: &[u8] = b"\0asm";
 const MODULE_VERSION: &[u8] = &[1, 0, 0, 0];
 const COMPONENT_VERSION: &[u8] = &[0x0d, 0, 1, 0];
@@ -61,6 +63,12 @@ fn wrap(module: &[u8]) -> Result<Vec<u8>, NotAnOperator> {
     // First of all, because the decoder of metadata trusts the lengths that a module states.
     wasmtime::Module::validate(&wasmtime::Engine::default(), module)
         .map_err(|error| NotAnOperator(sentence("is damaged WebAssembly: ", &error)))?;
+    if let Some(package) = metadata_names::foreign_package(module) {
+        let package = one_line(&package, PACKAGE_CHARS_MAX);
+        return Err(NotAnOperator(format!(
+            "is a core module whose metadata speaks of the package {package}; expected weir:operator in one version, WASI and the package of its world: it is damaged, or made for another host"
+        )));
+    }
     let decoded = wit_component::metadata::decode(module)
         .map_err(|error| NotAnOperator(sentence("is damaged WebAssembly: ", &error)))?;
     if decoded.0.is_none() {

@@ -3,7 +3,8 @@
 //! Only this crate knows wasmtime. The tour, in the order in which uploaded bytes become an operator:
 //!
 //! - `engine`: one per process; the settings that make equal calls give equal answers
-//! - `artefact`: a component, or a core module that is wrapped (with `contract`'s preview 1 adapter)
+//! - `artefact`: a component, or a core module that is wrapped (with `contract`'s preview 1 adapter);
+//!   `metadata_names` looks at its metadata before anything decodes it
 //! - `cache`: machine code on disk, believed only if nobody else could have written it
 //! - `world`, `interface_name`: which contract the component speaks, and that it imports nothing else
 //! - `linking`, `wasi_stubs`: what a guest can call
@@ -35,6 +36,7 @@ mod instance;
 mod interface_name;
 mod linking;
 mod memory_limit;
+mod metadata_names;
 mod migration_abi;
 mod migrator;
 mod one_line;
