@@ -16,6 +16,7 @@ Measures weir beside native floors on one broker.
 
 Usage: cargo xtask bench [OPTIONS]
        cargo xtask bench state [OPTIONS], see cargo xtask bench state --help
+       cargo xtask bench swap [OPTIONS], see cargo xtask bench swap --help
 
   --records N         records of the input [10000000]
   --value-bytes N     bytes of a value, beside 7 bytes of key [100]

@@ -1,5 +1,5 @@
 //! `bench`: weir beside native floors, on one broker, over one input; and `bench state`, a keyed pipeline beside one
-//! without state.
+//! without state; and `bench swap`, the server.
 //!
 //! One command measures everything side by side, because numbers of two days or two machines say nothing.
 //!
@@ -10,7 +10,9 @@
 //! - [`run`]: one measured run; [`process`], [`broker`], [`progress`]: what is looked at meanwhile
 //! - [`check`]: every record once, read as a consumer of committed data reads it
 //! - [`report`]: the table, the ratios and the JSON file
-//! - [`state`]: the other bench, of keyed state: `bench state`
+//! - [`state`]: the bench of keyed state: `bench state`
+//! - [`swap`]: the bench of the server, its swaps and many pipelines: `bench swap`
+//! - [`large_state`]: state that is filled fast, for both
 
 mod arguments;
 mod broker;
@@ -18,6 +20,7 @@ mod check;
 mod failure;
 mod fill;
 mod floor;
+mod large_state;
 mod outcome;
 mod plan;
 mod process;
@@ -28,6 +31,7 @@ mod run;
 mod scratch;
 mod settings;
 mod state;
+mod swap;
 mod topics;
 mod weir;
 
@@ -56,6 +60,11 @@ fn perform(arguments: &[String]) -> Result<(), Failure> {
         && first == state::COMMAND
     {
         return state::perform(rest);
+    }
+    if let [first, rest @ ..] = arguments
+        && first == swap::COMMAND
+    {
+        return swap::perform(rest);
     }
     match arguments::read(arguments)? {
         Asked::Help => {

@@ -39,8 +39,14 @@ impl Topics {
 
     /// Makes a topic and waits until it can be used.
     pub fn create(&self, topic: &str) -> Result<(), Failure> {
+        self.create_with(topic, &[])
+    }
+
+    /// The same with settings of the topic.
+    pub fn create_with(&self, topic: &str, settings: &[(&str, &str)]) -> Result<(), Failure> {
         let options = AdminOptions::new().operation_timeout(Some(ANSWER_TIMEOUT));
         let new = NewTopic::new(topic, self.partitions, TopicReplication::Fixed(1));
+        let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
         for result in wait(self.admin.create_topics([&new], &options))? {
             result.map_err(|(topic, error)| Failure::new(format!("making topic {topic}: {error}")))?;
         }

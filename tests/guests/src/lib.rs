@@ -2,11 +2,14 @@
 //!
 //! The features `describe_endless` and `describe_traps` make guests that misbehave before they have a configuration,
 //! the feature `keyed` one that misuses state and timers: see `keyed.rs`. The feature `migrating` makes one that behaves:
-//! the next version of `count_by_key`. The features `swap_…` make versions of it that take its place while it runs.
+//! the next version of `count_by_key`. The features `swap_…` make versions of it that take its place while it runs, the features
+//! `measured_…` those that a measurement tells apart.
 
 pub mod behaviour;
 #[cfg(feature = "keyed")]
 pub mod keyed;
+#[cfg(any(feature = "measured_next", feature = "measured_traps"))]
+pub mod measured;
 #[cfg(feature = "migrating")]
 pub mod migrating;
 #[cfg(any(feature = "describe_endless", feature = "describe_traps"))]
@@ -27,6 +30,8 @@ pub use processor::ThisOperator;
     feature = "describe_endless",
     feature = "describe_traps",
     feature = "keyed",
+    feature = "measured_next",
+    feature = "measured_traps",
     feature = "migrating",
     feature = "swap_good",
     feature = "swap_traps",
@@ -45,6 +50,8 @@ weir_sdk::map_batches! {
         feature = "describe_endless",
         feature = "describe_traps",
         feature = "keyed",
+        feature = "measured_next",
+        feature = "measured_traps",
         feature = "migrating",
         feature = "swap_good",
         feature = "swap_traps",

@@ -11,7 +11,7 @@ use std::process::Command;
 /// What is measured.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Arguments of the bench program; `state` in front of others measures keyed state; --help tells all of them.
+    /// Arguments of the bench program; `state` in front of others measures keyed state, `swap` the server; --help tells all of them.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -22,7 +22,7 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<(), Stop> {
     steps.next("checking the machine");
     prerequisites::ensure(checkout, For::HostAndBroker)?;
     steps.next("building the operators (a few minutes the first time)");
-    guests::build(checkout, guests::OPERATORS)?;
+    guests::build(checkout, guests::OF_THE_BENCH)?;
     steps.next("building weir for release (about 15 minutes the first time)");
     let mut cargo = run::cargo(checkout);
     cargo.args(["build", "--release", "-p", "weir", "-p", "bench"]);
@@ -33,6 +33,7 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<(), Stop> {
     let mut bench = Command::new(release.join("bench"));
     bench.env("WEIR_BENCH_KAFKA", broker.address());
     bench.env("WEIR_BENCH_BIN", release.join("weir")).env("WEIR_BENCH_GUESTS", checkout.guests());
+    bench.env("WEIR_BENCH_WIT", checkout.root().join("wit"));
     steps.next("bench");
     run::as_last(bench.args(&options.arguments))
 }

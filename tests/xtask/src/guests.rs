@@ -30,7 +30,11 @@ pub const ALL: &[&str] = &[
     "swap_rejects",
     "swap_slow",
     "swap_breaks_state",
+    "measured_next",
+    "measured_traps",
 ];
+/// What `cargo xtask bench` needs.
+pub const OF_THE_BENCH: &[&str] = &["prefix", "count_by_key", "measured_next", "measured_traps"];
 /// Guests that are another package with a feature: guest, package, feature.
 const VARIANTS: &[(&str, &str, &str)] = &[
     ("hostile_describe_endless", "hostile-guests", "describe_endless"),
@@ -42,6 +46,8 @@ const VARIANTS: &[(&str, &str, &str)] = &[
     ("swap_rejects", "hostile-guests", "swap_rejects"),
     ("swap_slow", "hostile-guests", "swap_slow"),
     ("swap_breaks_state", "hostile-guests", "swap_breaks_state"),
+    ("measured_next", "hostile-guests", "measured_next"),
+    ("measured_traps", "hostile-guests", "measured_traps"),
 ];
 /// The profile of the root manifest that makes guests small.
 const PROFILE: &str = "guest";

@@ -9,12 +9,12 @@
 mod arguments;
 mod expected;
 mod first_committed;
-mod keys;
+pub mod keys;
 mod pipeline;
 mod recovery;
 mod report;
 mod row;
-mod threads;
+pub mod threads;
 mod told;
 
 use crate::broker;

@@ -4,34 +4,25 @@
 
 use super::arguments::Arguments;
 use super::first_committed::FirstCommitted;
-use super::keys::mixed;
 use super::pipeline::{Kind, Pipeline};
 use super::threads::Threads;
 use super::{Place, told};
 use crate::failure::Failure;
-use crate::fill::{Filling, write_digits};
+use crate::fill::Filling;
+use crate::large_state::{self, KEY_BYTES, VALUE_BYTES};
 use crate::process::MeasuredProcess;
 use crate::run::watch;
 use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Bytes of a key.
-const KEY_BYTES: usize = 256;
-/// Bytes of a key and its count in the checkpoint, about.
-const ENTRY_BYTES: u64 = KEY_BYTES as u64 + 14;
-/// Bytes of a value of the input, which the state does not hold.
-const VALUE_BYTES: usize = 16;
 /// Records that come in each second while a process starts, and for two seconds before.
 const RECORDS_PER_SECOND: u64 = 50_000;
 /// How often some of them are written.
 const FEEDS_PER_SECOND: u64 = 5;
 /// How long a process may take until its first record is committed.
 const FIRST_MAX: Duration = Duration::from_secs(300);
-/// Digits of a key are 6 bits each.
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// One start.
 #[derive(Debug)]
@@ -84,15 +75,13 @@ fn steps(
     input: &str,
     output: &str,
 ) -> Result<Recovery, Failure> {
-    let keys = (asked_bytes / ENTRY_BYTES).max(1);
+    let keys = large_state::keys_of(asked_bytes);
     let folder = place.scratch.path().join(output);
     fs::create_dir_all(&folder).map_err(Failure::of(folder.display()))?;
     let pipeline =
         Pipeline { name: output, input, output, kind: Kind::Exchange, parallelism: Some(2), folder: &folder };
     eprint!("bench: {keys} keys of {KEY_BYTES} bytes ... ");
-    let write_key = |number: u64, key: &mut Vec<u8>| {
-        write_long_key(if number < keys { number } else { mixed(number) % keys }, key);
-    };
+    let write_key = |number: u64, key: &mut Vec<u8>| large_state::write_key(number, keys, key);
     let filling = |numbers| Filling {
         brokers: &arguments.brokers,
         topic: input,
@@ -106,7 +95,7 @@ fn steps(
     let mut process = MeasuredProcess::start(command.arg("--until-end"), &log)?;
     let seen = watch(&place.topics, keys, output, &mut process, |_| ())?;
     process.succeeded(seen.ended)?;
-    let state_bytes = largest_checkpoint(&pipeline.data_directory().join("pipelines"));
+    let state_bytes = large_state::largest_checkpoint(&pipeline.data_directory().join("pipelines"));
     eprintln!("{} MiB of state", state_bytes >> 20);
     let mut written = keys;
     let mut starts = Vec::new();
@@ -180,47 +169,4 @@ fn start(
         ready_ms: restored.map(|restored| restored.ready_ms),
         restored_ms: restored.map(|restored| restored.took_ms),
     })
-}
-
-/// Appends a key of [`KEY_BYTES`] that does not compress.
-fn write_long_key(number: u64, key: &mut Vec<u8>) {
-    write_digits(key, b"k", number, 11);
-    let mut random = mixed(number) | 1;
-    while key.len() < KEY_BYTES {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        key.push(DIGITS[(random >> 58) as usize]);
-    }
-}
-
-/// Bytes of the largest checkpoint in here; checkpoints share files by links, so each is counted by itself.
-fn largest_checkpoint(pipelines: &Path) -> u64 {
-    let folders = |path: &Path| -> Vec<std::path::PathBuf> {
-        fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
-    };
-    let checkpoints =
-        folders(pipelines).into_iter().flat_map(|pipeline| folders(&pipeline.join("checkpoints")));
-    checkpoints.map(|checkpoint| bytes_in(&checkpoint)).max().unwrap_or(0)
-}
-
-fn bytes_in(path: &Path) -> u64 {
-    match fs::read_dir(path) {
-        Ok(entries) => entries.flatten().map(|entry| bytes_in(&entry.path())).sum(),
-        Err(_) => fs::metadata(path).map(|metadata| metadata.len()).unwrap_or(0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_keys_have_one_length_and_differ() {
-        let (mut one, mut other) = (Vec::new(), Vec::new());
-        write_long_key(1, &mut one);
-        write_long_key(2, &mut other);
-        assert_eq!((one.len(), other.len()), (KEY_BYTES, KEY_BYTES));
-        assert_ne!(one[12..], other[12..]);
-    }
 }

@@ -33,6 +33,15 @@ impl Threads {
         }
     }
 
+    /// What was spent since an earlier look, by name as in [`Threads::by_name`].
+    pub fn since(&self, before: &Threads) -> Vec<(String, Duration)> {
+        let spent = |(id, (name, spent)): (&String, &(String, Duration))| {
+            let earlier = before.seen.get(id).map_or(Duration::ZERO, |(_, spent)| *spent);
+            (id.clone(), (name.clone(), spent.saturating_sub(earlier)))
+        };
+        Threads { looked: None, seen: self.seen.iter().map(spent).collect() }.by_name()
+    }
+
     /// CPU time by name without numbers, the most first.
     pub fn by_name(&self) -> Vec<(String, Duration)> {
         let mut sums: BTreeMap<String, Duration> = BTreeMap::new();
@@ -59,6 +68,15 @@ mod tests {
         let names = [("main", 20), ("subtask", 11)];
         let expected = names.map(|(name, ms)| (name.to_owned(), Duration::from_millis(ms)));
         assert_eq!(threads.by_name(), expected);
+    }
+
+    #[test]
+    fn what_was_spent_before_does_not_count() {
+        let at = |ms| {
+            let thread = ("7".to_owned(), ("subtask-0".to_owned(), Duration::from_millis(ms)));
+            Threads { looked: None, seen: [thread].into() }
+        };
+        assert_eq!(at(9).since(&at(5)), [("subtask".to_owned(), Duration::from_millis(4))]);
     }
 
     #[test]
