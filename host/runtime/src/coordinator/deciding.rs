@@ -2,7 +2,7 @@
 
 use super::Coordinator;
 use crate::keyed_start;
-use crate::meters::LastCheckpoint;
+use crate::meters::{LastCheckpoint, OperatorMeters};
 use crate::recovery::{decision_offsets, handles_of, manifest_of};
 use std::collections::BTreeMap;
 use weir_protocol::checkpoint::Event;
@@ -121,6 +121,18 @@ impl Coordinator<'_> {
         self.parent = id;
         let took = self.options.clock.monotonic() - self.barrier_at;
         self.options.meters.decided(LastCheckpoint { epoch: epoch.0, took }, self.records_at_barrier);
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let operators = self.options.meters.operators.iter();
+            let longest_gap_us = operators.map(OperatorMeters::take_longest_gap_us).max().unwrap_or(0);
+            let pipeline = &self.options.version.plan.spec.name;
+            tracing::debug!(
+                pipeline,
+                epoch = epoch.0,
+                took_ms = took.as_millis() as u64,
+                longest_gap_us,
+                "decided"
+            );
+        }
         if std::mem::take(&mut self.pending_in_manifest) {
             self.hand_out_pending();
         }
