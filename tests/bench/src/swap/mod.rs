@@ -59,7 +59,7 @@ pub fn perform(arguments: &[String]) -> Result<(), Failure> {
         Place { topics: Topics::connect(&arguments.brokers, PARTITIONS)?, scratch: Scratch::make(&id)?, id };
     report::print_head(&arguments);
     if arguments.parts.iter().any(|part| part.is_under_load()) {
-        report::print_load(&arguments, &job::measure(&place, &arguments)?);
+        report::print_load(&job::measure(&place, &arguments)?);
     }
     if arguments.parts.contains(&Part::Uploads) {
         report::print_uploads(&uploads::measure(&place, &arguments)?);

@@ -45,7 +45,7 @@ fn heading(title: &str) {
 }
 
 /// Swaps, rollbacks, and stop, change and start.
-pub fn print_load(_arguments: &Arguments, outcome: &Outcome) {
+pub fn print_load(outcome: &Outcome) {
     println!();
     println!(
         "{} MiB of state, {} keys, {:.0} records/s, load average afterwards {}",
@@ -54,11 +54,16 @@ pub fn print_load(_arguments: &Arguments, outcome: &Outcome) {
         outcome.rate,
         load_average()
     );
-    let windows = windows::windows(&outcome.told.decided, &outcome.appended);
-    print_gaps(&windows, outcome);
-    print_swaps(&outcome.swaps, &outcome.appended);
-    print_rollbacks(outcome);
-    print_restarts(&outcome.restarts, outcome);
+    if !outcome.swaps.is_empty() {
+        print_gaps(&windows::windows(&outcome.told.decided, &outcome.appended), outcome);
+        print_swaps(&outcome.swaps, &outcome.appended);
+    }
+    if !outcome.rollbacks.is_empty() {
+        print_rollbacks(outcome);
+    }
+    if !outcome.restarts.is_empty() {
+        print_restarts(&outcome.restarts, outcome);
+    }
 }
 
 /// A number of a window.
