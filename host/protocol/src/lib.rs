@@ -39,6 +39,7 @@ pub mod output;
 pub mod plan;
 pub mod poison;
 pub mod position;
+pub mod replay;
 pub mod restart;
 pub mod savepoint;
 pub mod slots;

@@ -57,6 +57,7 @@ fn known(number: i32) -> KnownPartition {
         partition: Partition::new("orders", number),
         policy: StartPolicy::CommittedOrEarliest,
         covered: true,
+        letters: false,
     }
 }
 

@@ -12,6 +12,7 @@ mod broker_crash;
 mod chaos;
 mod co_partitioned;
 mod demo;
+mod dlq;
 mod event_time;
 mod full_disk;
 mod graph;
