@@ -1,5 +1,10 @@
 //! What is in the sinks of dead letters: which letters are open, and what a replay would do with each.
 
+pub mod lines;
+pub mod selection;
+pub mod summary;
+
+use self::summary::Summary;
 use crate::connectors::PlanConnectors;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -107,6 +112,16 @@ impl DeadLetters {
             sinks.push(SinkOfLetters { source: index, sink, replay: replay.clone(), first, open, ends });
         }
         Ok(DeadLetters { connected, sinks })
+    }
+
+    /// Counts the open letters.
+    pub fn count(&mut self) -> Result<Summary, ConnectorError> {
+        let mut summary = Summary::default();
+        self.read(false, |found| {
+            summary.add(found);
+            Ok(true)
+        })?;
+        Ok(summary)
     }
 
     /// Reads letters until there are no more or `each` says that it is enough; with `dealt_with` also those that a replay

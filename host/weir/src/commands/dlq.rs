@@ -3,22 +3,20 @@
 mod list;
 mod replay;
 mod show;
-mod summary;
 
+use super::client::letters::Wanted;
 use super::{DataDirOptions, PipelineOptions};
 use crate::connectors::PlanConnectors;
 use crate::dead_letters::DeadLetters;
+use crate::dead_letters::selection::{parse_kind, since_ms};
 use crate::failure::{Exit, Failure};
 use crate::pipeline_file::PipelineFile;
-use crate::pipeline_file::units::timestamp_ms;
 use crate::prepared_pipeline::{self, Missing, PreparedPipeline};
 use std::sync::Arc;
-use std::time::Duration;
 use weir_protocol::connector::FailureKind;
 use weir_protocol::plan::Plan;
 use weir_protocol::replay::Selection;
 use weir_runtime::data_dir::DataDir;
-use weir_runtime::replay::Router;
 use weir_wasm::Engine;
 
 /// Commands about dead letters.
@@ -28,7 +26,8 @@ pub enum DlqCommand {
     List(list::Options),
     /// Show open letters with their records, as JSON lines
     Show(show::Options),
-    /// Send open letters back into the operators that failed, while the pipeline is stopped
+    /// Send open letters back into the operators that failed; a pipeline of this machine has to be stopped, a server's is
+    /// stopped and started
     Replay(replay::Options),
 }
 
@@ -47,29 +46,20 @@ pub struct SelectionOptions {
 }
 
 impl SelectionOptions {
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted { operators: &self.operators, kinds: &self.kinds, since: self.since.as_deref() }
+    }
+
     /// `now_ms` is the present time in milliseconds since 1970.
     fn selection(&self, now_ms: i64) -> Result<Selection, Failure> {
         let since_ms = match &self.since {
-            Some(text) => Some(since_ms(text, now_ms).ok_or_else(|| {
-                Failure::configuration(format!(
-                    "--since {text:?}: expected a time such as 2026-01-31T12:00:00Z, milliseconds since 1970, or an age such as 2h"
-                ))
-            })?),
+            Some(text) => {
+                Some(since_ms(text, now_ms).map_err(|why| Failure::configuration(format!("--since {why}")))?)
+            }
             None => None,
         };
         Ok(Selection { operators: self.operators.clone(), kinds: self.kinds.clone(), since_ms })
     }
-}
-
-fn since_ms(text: &str, now_ms: i64) -> Option<i64> {
-    let age = |age: Duration| i64::try_from(age.as_millis()).ok();
-    timestamp_ms(text).or_else(|| now_ms.checked_sub(age(humantime::parse_duration(text.trim()).ok()?)?))
-}
-
-fn parse_kind(text: &str) -> Result<FailureKind, String> {
-    let found = FailureKind::ALL.into_iter().find(|kind| kind.name() == text);
-    let names: Vec<&str> = FailureKind::ALL.into_iter().map(FailureKind::name).collect();
-    found.ok_or_else(|| format!("expected one of {}", names.join(", ")))
 }
 
 /// Carries a command out.
@@ -81,18 +71,14 @@ pub fn run(command: &DlqCommand) -> Result<Exit, Failure> {
     }
 }
 
-/// The plan of a replay, with a router for every sink of dead letters.
-pub fn replay_pipeline(
+/// The pipeline of a file as a replay runs it.
+fn replay_pipeline(
     file: &PipelineFile,
     engine: &Engine,
     selection: &Selection,
 ) -> Result<PreparedPipeline, Failure> {
-    let mut prepared = prepared_pipeline::prepare(file, engine, Missing::Refused)?;
-    let plan = prepared.plan.with_replay(selection).map_err(|problems| file.locate(&problems))?;
-    let routers = plan.spec.operators.iter().filter(|spec| spec.is_router()).count();
-    prepared.operators.extend((0..routers).map(|_| Arc::new(Router) as _));
-    prepared.plan = Arc::new(plan);
-    Ok(prepared)
+    let prepared = prepared_pipeline::prepare(file, engine, Missing::Refused)?;
+    prepared.with_replay(selection).map_err(|problems| file.locate(&problems).into())
 }
 
 /// Looks at letters beside whatever runs.
@@ -108,22 +94,4 @@ fn look(
     let connectors = PlanConnectors::new(plan.clone(), directory.clone());
     let letters = DeadLetters::open(&plan, &connectors, &directory)?;
     Ok((plan, letters))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn since_is_a_time_or_an_age() {
-        assert_eq!(since_ms("1970-01-01T00:00:05Z", 99_000), Some(5000));
-        assert_eq!(since_ms("2s", 99_000), Some(97_000));
-        assert_eq!(since_ms("yesterday", 99_000), None);
-    }
-
-    #[test]
-    fn a_kind_that_does_not_exist_names_those_that_do() {
-        assert_eq!(parse_kind("trap"), Ok(FailureKind::Trap));
-        assert!(parse_kind("boom").unwrap_err().contains("rejection"));
-    }
 }

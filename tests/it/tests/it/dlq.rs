@@ -3,7 +3,10 @@
 use crate::harness::job::{Job, PARTITIONS};
 use crate::harness::model;
 use crate::harness::record::Record;
+use crate::harness::server::Server;
+use crate::harness::waiting::until;
 use crate::harness::weir::Weir;
+use serde_json::json;
 use weir_protocol::error_policy::names;
 
 /// A pipeline whose operator traps on the value "poison" until it is mended.
@@ -276,8 +279,46 @@ fn what_a_replay_refuses_is_one_line() {
     );
     assert!(said(&job, &["--since", "yesterday"], 2).contains("--since \"yesterday\""));
     let mut running = job.start();
-    running.await_log("running");
+    running.await_log("starting");
     assert!(said(&job, &[], 2).contains("is in use by another weir"), "{}", said(&job, &[], 2));
     let listed = dlq(&job, "list", &[]).log();
     assert!(listed.contains("3 open letters can be replayed"), "{listed}");
+}
+
+#[test]
+fn a_served_pipeline_replays_its_letters_and_goes_on() {
+    let mut job = sick("dlq-served", "");
+    let mut all = produce(&job, 0);
+    let (server, name) = (Server::start(&job.data_dir(), &job.path("serve.log"), &[]), job.name.clone());
+    server.deploy(&job);
+    let path = format!("/v1/pipelines/{name}/dead-letters");
+    until("all letters", || (server.get(&path).expect(200)["replayable"] == 3).then_some(()));
+    let listed = server.get(&format!("{path}?limit=1&kind=trap")).expect(200);
+    assert_eq!(listed["items"].as_array().map(Vec::len), Some(1), "{listed}");
+    assert!(listed["items"][0].get("letter").is_none(), "{listed}");
+    let shown = server.get(&format!("{path}?records=true")).expect(200);
+    assert_eq!(shown["items"][0]["letter"]["value"], "poison", "{shown}");
+    server.get(&format!("{path}?kind=boom")).expect(422);
+    let replay = format!("{path}/replay");
+    let refused = server.post(&replay, &json!({ "operators": ["nobody"] })).expect(422);
+    assert!(refused.to_string().contains("the pipeline has no such operator"), "{refused}");
+    mend(&mut job);
+    server.put(&name, &server.with_versions(&job.text));
+    server.apply(&name);
+    let dry = server.post(&replay, &json!({ "dry_run": true })).expect(200);
+    assert_eq!(dry["replayable"], 3, "{dry}");
+    server.post(&replay, &json!({})).expect(202);
+    let replayed = until("the replay", || {
+        let events = server.get(&format!("/v1/pipelines/{name}/events?limit=1000")).expect(200);
+        let all = events["items"].as_array()?.clone();
+        all.into_iter().find(|event| event["kind"] == "replayed")
+    });
+    assert_eq!((&replayed["body"]["letters"], &replayed["body"]["failed_again"]), (&json!(3), &json!(0)));
+    all.extend(Record::numbered_batch(PARTITIONS, 20).split_off(30));
+    job.cluster.produce(&job.topic("in"), &all[33..]);
+    until("the pipeline to go on", || {
+        (job.cluster.read_stable(&job.topic("out")).len() == all.len()).then_some(())
+    });
+    complete(&job, &all);
+    assert_eq!(server.get(&path).expect(200)["replayable"], 0);
 }

@@ -1,10 +1,13 @@
 //! `weir dlq list`: a line per open letter, without its record.
 
-use super::summary::Summary;
 use super::{SelectionOptions, look};
+use crate::commands::client::connection::ServerOptions;
+use crate::commands::client::letters::Remote;
 use crate::commands::savepoint::{now_ms, time_text};
 use crate::commands::{DataDirOptions, PipelineOptions};
 use crate::dead_letters::Found;
+use crate::dead_letters::lines::line_of_json;
+use crate::dead_letters::summary::Summary;
 use crate::failure::{Exit, Failure};
 use weir_protocol::replay::Stays;
 
@@ -26,10 +29,15 @@ pub struct Options {
     json: bool,
     #[command(flatten)]
     data: DataDirOptions,
+    #[command(flatten)]
+    server: ServerOptions,
 }
 
 /// Lists them.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
+    if let Some(remote) = Remote::of(&options.server, &options.pipeline.file)? {
+        return remote.list(&options.selection.wanted(), options.all, false, options.limit);
+    }
     let selection = options.selection.selection(now_ms())?;
     let (_, mut letters) = look(&options.pipeline, &options.data, &selection)?;
     let (mut summary, mut lines, mut dealt_with) = (Summary::default(), 0, 0);
@@ -83,30 +91,4 @@ fn line(found: &Found<'_>) -> String {
         "{place:<28} {time:<20} {:<16} {:<12} {:>8}  {from}: {}{state}",
         letter.operator, letter.kind, letter.attempt, letter.message
     )
-}
-
-/// A letter without its record.
-pub fn line_of_json(found: &Found<'_>) -> serde_json::Value {
-    let letter = found.letter.clone().unwrap_or_default();
-    let (topic, partition, offset) =
-        letter.origin.map_or((None, None, None), |(topic, partition, offset)| {
-            (Some(topic), Some(partition), Some(offset))
-        });
-    serde_json::json!({
-        "sink": found.sink,
-        "topic": found.partition.topic.as_ref(),
-        "partition": found.partition.number,
-        "offset": found.offset,
-        "open": found.open,
-        "stays": found.stays.as_ref().map(ToString::to_string),
-        "operator": letter.operator,
-        "kind": letter.kind,
-        "message": letter.message,
-        "digest": letter.digest,
-        "port": letter.port,
-        "timer": letter.timer,
-        "failed_at_ms": letter.time_ms,
-        "attempt": letter.attempt,
-        "record": { "topic": topic, "partition": partition, "offset": offset },
-    })
 }

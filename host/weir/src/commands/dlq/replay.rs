@@ -1,7 +1,8 @@
 //! `weir dlq replay`: a run of the pipeline in which nothing is read but dead letters.
 
-use super::summary::Summary;
 use super::{SelectionOptions, replay_pipeline};
+use crate::commands::client::connection::ServerOptions;
+use crate::commands::client::letters::Remote;
 use crate::commands::savepoint::now_ms;
 use crate::commands::{DataDirOptions, PipelineOptions};
 use crate::connectors::PlanConnectors;
@@ -38,6 +39,8 @@ pub struct Options {
     restart_finished: bool,
     #[command(flatten)]
     data: DataDirOptions,
+    #[command(flatten)]
+    server: ServerOptions,
     /// How log lines on standard error look
     #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     log_format: LogFormat,
@@ -46,11 +49,14 @@ pub struct Options {
 /// Replays.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
     logging::start(options.log_format);
+    if let Some(remote) = Remote::of(&options.server, &options.pipeline.file)? {
+        return remote.replay(&options.selection.wanted(), options.dry_run);
+    }
     let selection = options.selection.selection(now_ms())?;
     let file = prepared_pipeline::read_file(&options.pipeline.file, &options.pipeline.overrides)?;
     if options.dry_run {
         let (_, mut letters) = super::look(&options.pipeline, &options.data, &selection)?;
-        let summary = count(&mut letters)?;
+        let summary = letters.count()?;
         println!("{} letters would be replayed, {} stay", summary.taken(), summary.left());
         print!("{}", summary.text());
         return Ok(Exit::Done);
@@ -67,7 +73,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     if let Some(error) = errors.map(|finding| finding.message).next() {
         return Err(Failure::configuration(error));
     }
-    let before = count(&mut DeadLetters::open(&prepared.plan, &connectors, &directory)?)?;
+    let before = DeadLetters::open(&prepared.plan, &connectors, &directory)?.count()?;
     if before.taken() == 0 {
         println!("nothing to replay: {} letters stay", before.left());
         print!("{}", before.text());
@@ -75,7 +81,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     }
     let plan = prepared.plan.clone();
     let meters = replay(options, prepared, owner, directory.clone(), connectors.clone())?;
-    let after = count(&mut DeadLetters::open(&plan, &connectors, &directory)?)?;
+    let after = DeadLetters::open(&plan, &connectors, &directory)?.count()?;
     let again: u64 = meters.operators.iter().map(|operator| operator.dead_letters.get()).sum();
     println!("{} letters replayed", before.taken());
     if again > 0 {
@@ -83,15 +89,6 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     }
     println!("{} letters are open, {} of them stay", after.taken() + after.left(), after.left());
     Ok(Exit::Done)
-}
-
-fn count(letters: &mut DeadLetters) -> Result<Summary, Failure> {
-    let mut summary = Summary::default();
-    letters.read(false, |found| {
-        summary.add(found);
-        Ok(true)
-    })?;
-    Ok(summary)
 }
 
 fn replay(

@@ -1,14 +1,12 @@
 //! `weir dlq show`: open letters with their records, as JSON lines.
 
-use super::list::line_of_json;
 use super::{SelectionOptions, look};
+use crate::commands::client::connection::ServerOptions;
+use crate::commands::client::letters::Remote;
 use crate::commands::savepoint::now_ms;
 use crate::commands::{DataDirOptions, PipelineOptions};
-use crate::dead_letters::Found;
+use crate::dead_letters::lines::with_record;
 use crate::failure::{Exit, Failure};
-use weir_local::record_lines::write_row;
-use weir_protocol::connector::ConnectorError;
-use weir_protocol::plan::FileFormat;
 use weir_protocol::replay::Stays;
 
 /// Options of `weir dlq show`.
@@ -29,10 +27,15 @@ pub struct Options {
     limit: u64,
     #[command(flatten)]
     data: DataDirOptions,
+    #[command(flatten)]
+    server: ServerOptions,
 }
 
 /// Shows them.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
+    if let Some(remote) = Remote::of(&options.server, &options.pipeline.file)? {
+        return remote.list(&options.selection.wanted(), options.all, true, options.limit);
+    }
     let selection = options.selection.selection(now_ms())?;
     let (_, mut letters) = look(&options.pipeline, &options.data, &selection)?;
     let mut shown = 0;
@@ -53,17 +56,4 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         ))),
         _ => Ok(Exit::Done),
     }
-}
-
-/// A letter with its record, headers included.
-pub fn with_record(found: &Found<'_>) -> Result<serde_json::Value, ConnectorError> {
-    let mut text = Vec::new();
-    let unreadable =
-        |why: String| ConnectorError::permanent(format!("{}:{}: {why}", found.partition, found.offset));
-    write_row(FileFormat::JsonLines, found.batch, found.row, &mut text)
-        .map_err(|error| unreadable(error.to_string()))?;
-    let record = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
-    let mut line = line_of_json(found);
-    line["letter"] = record;
-    Ok(line)
 }

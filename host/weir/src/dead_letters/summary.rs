@@ -1,6 +1,6 @@
 //! Letters counted by operator and kind.
 
-use crate::dead_letters::Found;
+use super::Found;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use weir_protocol::replay::Stays;
