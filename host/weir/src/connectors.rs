@@ -185,7 +185,13 @@ impl PlanConnectors {
     ) -> Result<Box<dyn Source>, ConnectorError> {
         let name = name.to_owned();
         Ok(match kind.clone() {
-            SourceKind::DeadLetters { from, .. } => return self.source(clusters, &name, &from),
+            SourceKind::DeadLetters { from, .. } => match *from {
+                // Before the first letter there is no file.
+                SourceKind::Files { paths, format } => {
+                    Box::new(FilesSource::new(FilesSourceOptions { name, paths, format, may_be_empty: true }))
+                }
+                from => return self.source(clusters, &name, &from),
+            },
             SourceKind::Kafka { cluster, topics, .. } => clusters.get(&cluster)?.source(&name, &topics),
             SourceKind::Generator { seed, rate, count, partitions, keys, value_bytes } => {
                 Box::new(Generator::new(GeneratorOptions {
@@ -199,7 +205,7 @@ impl PlanConnectors {
                 }))
             }
             SourceKind::Files { paths, format } => {
-                Box::new(FilesSource::new(FilesSourceOptions { name, paths, format }))
+                Box::new(FilesSource::new(FilesSourceOptions { name, paths, format, may_be_empty: false }))
             }
         })
     }

@@ -73,7 +73,9 @@ fn partitions(source: &SourceSpec) -> Option<Vec<Partition>> {
             Some((0..partitions).map(|number| Partition::new(name.as_str(), number as i32)).collect())
         }
         SourceKind::Files { paths, format } => {
-            FilesSource::new(FilesSourceOptions { name, paths, format }).partitions().ok()
+            FilesSource::new(FilesSourceOptions { name, paths, format, may_be_empty: false })
+                .partitions()
+                .ok()
         }
     }
 }
