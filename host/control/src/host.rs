@@ -4,8 +4,10 @@
 //! All calls block. None of them is made on a thread of the HTTP server's executor.
 
 mod status;
+mod upgrade;
 
 pub use status::{OperatorStatus, RunningStatus, SubtaskStatus};
+pub use upgrade::UpgradeStatus;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -327,6 +329,9 @@ pub struct CheckpointInfo {
     pub operators: BTreeMap<String, String>,
     /// True for the newest one known to be decided.
     pub decided: bool,
+    /// The weir that wrote it; none where the feature level was below 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written_by: Option<String>,
 }
 
 /// A savepoint on disk.
@@ -387,4 +392,10 @@ pub trait Host: Send + Sync + 'static {
 
     /// Removes from the trash what is older than this.
     fn empty_trash(&self, older_than: Duration) -> Result<(), Refused>;
+
+    /// In which formats the data directory is written, and by which weir.
+    fn upgrade(&self) -> UpgradeStatus;
+
+    /// Puts the newest feature level in force, durably; nothing where it is already.
+    fn finalize_upgrade(&self) -> Result<(), Refused>;
 }

@@ -11,6 +11,7 @@ use weir_protocol::connector::{ConnectorError, ErrorKind};
 use weir_protocol::decision::Owner;
 use weir_protocol::epoch::Incarnation;
 use weir_protocol::swap::Rules;
+use weir_runtime::format_file::LevelInForce;
 use weir_runtime::assembly;
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::Connected;
@@ -96,6 +97,7 @@ fn run_of(world: &mut World, life: u64) -> (Run, Shape, Sender<()>) {
         connectors: Arc::new(MemoryConnectors(world.outside.clone())),
         owner: Owner::of("weir.", "simulated"),
         directory: world.directory().to_owned(),
+        level: LevelInForce::newest(),
         until_end: false,
         drain: false,
         restart_finished: false,

@@ -15,3 +15,4 @@ mod security;
 mod starts;
 mod swaps;
 mod tls;
+mod upgrade;

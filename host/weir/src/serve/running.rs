@@ -98,6 +98,7 @@ pub fn start(
         connectors: Arc::new(connectors) as Arc<dyn Connectors>,
         owner,
         directory,
+        level: host.data_dir().level().clone(),
         until_end: false,
         drain: false,
         restart_finished: start.restart_finished,
