@@ -48,4 +48,5 @@ mod stops;
 mod swap_trials;
 mod swaps;
 mod tidy;
+mod upgrades;
 mod zombies;
