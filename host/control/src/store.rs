@@ -201,8 +201,7 @@ mod tests {
         store.raise(Schemas { written: 2, known: 2 }).unwrap();
         store.write(|transaction| weirs::note(transaction, "0.2.0", 7)).unwrap();
         store.write(|transaction| weirs::note(transaction, "0.2.0", 9)).unwrap();
-        let expected =
-            weirs::Weir { version: "0.2.0".to_owned(), first_start_at: 7, last_start_at: 9 };
+        let expected = weirs::Weir { version: "0.2.0".to_owned(), first_start_at: 7, last_start_at: 9 };
         assert_eq!(store.read(weirs::all).ok(), Some(vec![expected]));
         drop(store);
         // The level's file was lost: what is there is read.

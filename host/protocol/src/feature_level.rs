@@ -76,8 +76,15 @@ pub struct Level {
     pub formats: Formats,
 }
 
-const FIRST: Formats =
-    Formats { manifest: 2, savepoint: 2, decision: 1, local_decision: 1, state: 1, staged_files: 1, control: 1 };
+const FIRST: Formats = Formats {
+    manifest: 2,
+    savepoint: 2,
+    decision: 1,
+    local_decision: 1,
+    state: 1,
+    staged_files: 1,
+    control: 1,
+};
 
 /// All levels that there ever were, lowest first. A line that was released does not change.
 pub const LEVELS: &[Level] = &[

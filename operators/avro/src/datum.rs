@@ -14,10 +14,13 @@ const VARINT_BYTES_MAX: u32 = 10;
 /// Reads all bytes. What is left over means that another schema wrote them.
 pub fn read(schema: &Schema, encoded: &[u8]) -> Result<Value, String> {
     let mut reader = Reader { schema, left: encoded, items: 0 };
-    let value = reader.value(schema.root(), 0).map_err(|why| format!("the value cannot be read by it: {why}"))?;
+    let value =
+        reader.value(schema.root(), 0).map_err(|why| format!("the value cannot be read by it: {why}"))?;
     match reader.left.len() {
         0 => Ok(value),
-        left => Err(format!("{left} bytes are left over behind the value: was it written by another schema?")),
+        left => {
+            Err(format!("{left} bytes are left over behind the value: was it written by another schema?"))
+        }
     }
 }
 
@@ -42,7 +45,9 @@ impl<'a> Reader<'a> {
             },
             Node::Integer => Value::from(self.integer()?),
             // By its shortest text: 0.1 stays 0.1.
-            Node::Float => f32::from_le_bytes(self.array()?).to_string().parse::<f64>().map_or(Value::Null, Value::from),
+            Node::Float => {
+                f32::from_le_bytes(self.array()?).to_string().parse::<f64>().map_or(Value::Null, Value::from)
+            }
             Node::Double => Value::from(f64::from_le_bytes(self.array()?)),
             Node::Bytes => by_character(self.sized()?),
             Node::Fixed(size) => by_character(self.take(*size)?),
@@ -84,7 +89,8 @@ impl<'a> Reader<'a> {
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
         let taken = self.left.split_at_checked(count);
-        let (taken, left) = taken.ok_or_else(|| format!("{count} bytes expected, {} are there", self.left.len()))?;
+        let (taken, left) =
+            taken.ok_or_else(|| format!("{count} bytes expected, {} are there", self.left.len()))?;
         self.left = left;
         Ok(taken)
     }

@@ -28,8 +28,7 @@ fn with_all(case: Case) -> Case {
 #[test]
 fn what_another_encoder_wrote_becomes_the_json_that_it_is() {
     let outcome = with_all(case().config("output", "json")).run::<ThisOperator>().unwrap();
-    let found: Vec<Value> =
-        outcome.values().iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+    let found: Vec<Value> = outcome.values().iter().map(|text| serde_json::from_str(text).unwrap()).collect();
     let expected: Vec<Value> = golden().into_iter().map(|(_, json)| json).collect();
     assert_eq!(found, expected);
     assert!(outcome.rejections.is_empty());
@@ -37,8 +36,9 @@ fn what_another_encoder_wrote_becomes_the_json_that_it_is() {
 
 #[test]
 fn kept_records_go_on_byte_for_byte() {
-    let outcome =
-        with_all(case().config("field", "customer.country").config("equals", "DE")).run::<ThisOperator>().unwrap();
+    let outcome = with_all(case().config("field", "customer.country").config("equals", "DE"))
+        .run::<ThisOperator>()
+        .unwrap();
     let kept: Vec<_> = outcome.emitted.into_iter().map(|emitted| emitted.record).collect();
     let expected: Vec<_> = golden()
         .into_iter()
@@ -100,7 +100,8 @@ fn no_cut_and_no_changed_byte_of_a_value_is_a_trap() {
             })
         });
         let values: Vec<Vec<u8>> = cuts.chain(changes).collect();
-        let case = values.iter().fold(case().config("output", "json"), |case, value| case.record(keyless(value)));
+        let case =
+            values.iter().fold(case().config("output", "json"), |case, value| case.record(keyless(value)));
         let outcome = case.run::<ThisOperator>().unwrap();
         assert_eq!(outcome.emitted.len() + outcome.rejections.len(), values.len());
     }

@@ -6,7 +6,9 @@ use crate::failure::{Exit, Failure};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use weir_control::host::UpgradeStatus;
-use weir_protocol::feature_level::{FeatureLevel, Known, LEVELS, Marking, THIS_WEIR, formats, newest_formats};
+use weir_protocol::feature_level::{
+    FeatureLevel, Known, LEVELS, Marking, THIS_WEIR, formats, newest_formats,
+};
 use weir_runtime::data_dir::DataDir;
 use weir_runtime::format_file;
 
@@ -126,7 +128,11 @@ pub fn status(level: FeatureLevel) -> UpgradeStatus {
         newest_level: known.newest.0,
         finalized: level >= known.newest,
         readable_by: row.map_or(THIS_WEIR, |row| row.since).to_owned(),
-        formats: formats(level).named().into_iter().map(|(name, version)| (name.to_owned(), version)).collect(),
+        formats: formats(level)
+            .named()
+            .into_iter()
+            .map(|(name, version)| (name.to_owned(), version))
+            .collect(),
         control_known: newest_formats().control,
     }
 }

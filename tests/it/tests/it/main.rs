@@ -49,4 +49,5 @@ mod swap_trials;
 mod swaps;
 mod tidy;
 mod upgrades;
+mod wire_format;
 mod zombies;

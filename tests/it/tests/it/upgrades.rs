@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What the weir before says of a directory that was finalized.
-const REFUSAL: &str = "is of feature level 2; this is weir 0.2.0, which reads level 1: run weir 0.2.0 or newer";
+const REFUSAL: &str =
+    "is of feature level 2; this is weir 0.2.0, which reads level 1: run weir 0.2.0 or newer";
 
 /// Records of the golden pipelines.
 const RECORDS: u64 = 2000;
@@ -149,7 +150,8 @@ fn a_server_of_level_1_goes_on_in_this_weir_and_back_and_is_finalized_while_it_r
 fn a_directory_of_an_unknown_level_is_refused_and_left_as_it_is_by_every_command_that_opens_it() {
     let golden = Golden::unpack(1, "stateless");
     let file = golden.path("data/format.json");
-    let text = "{\"version\": 4, \"level\": 3, \"readable_by\": \"0.3.0\", \"written_by\": \"0.3.7\", \"new\": []}";
+    let text =
+        "{\"version\": 4, \"level\": 3, \"readable_by\": \"0.3.0\", \"written_by\": \"0.3.7\", \"new\": []}";
     std::fs::write(&file, text).unwrap();
     let expected =
         "is of feature level 3; this is weir 0.2.0, which reads levels 1 to 2: run weir 0.3.0 or newer";

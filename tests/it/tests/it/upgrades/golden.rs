@@ -23,7 +23,8 @@ impl Golden {
     pub fn unpack(level: u32, name: &str) -> Golden {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("golden/level-{level}/{name}.tar"));
         let directory = tempfile::tempdir().expect("a directory");
-        let archive = std::fs::File::open(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let archive =
+            std::fs::File::open(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         tar::Archive::new(archive).unpack(directory.path()).expect("a tar file");
         Golden { name: name.to_owned(), directory, started: Cell::new(0) }
     }
