@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// Makes a process the weir whose newest level is the first.
+/// Makes a process the weir whose newest level is the first; where WEIR_TEST_BEFORE names a real one, that is run.
 pub const BEFORE: &[(&str, &str)] = &[("WEIR_NEWEST_LEVEL", "1")];
 /// This weir.
 pub const NOW: &[(&str, &str)] = &[];
@@ -45,7 +45,7 @@ impl Golden {
 
     /// `weir` with these words, in the unpacked directory.
     pub fn command(&self, words: &[&str], environment: &[(&str, &str)]) -> Weir {
-        let mut command = Command::new(crate::harness::guests::weir());
+        let mut command = Command::new(crate::harness::guests::weir_for(environment));
         command.args(words).current_dir(self.path(""));
         Weir::spawn(command, environment, &self.log())
     }
