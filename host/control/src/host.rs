@@ -5,9 +5,11 @@
 
 mod letters;
 mod status;
+mod upgrade;
 
 pub use letters::{LettersAsked, LettersFound, LettersSelected};
 pub use status::{OperatorStatus, RunningStatus, SubtaskStatus};
+pub use upgrade::UpgradeStatus;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -338,6 +340,9 @@ pub struct CheckpointInfo {
     pub operators: BTreeMap<String, String>,
     /// True for the newest one known to be decided.
     pub decided: bool,
+    /// The weir that wrote it; none where the feature level was below 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written_by: Option<String>,
 }
 
 /// A savepoint on disk.
@@ -401,4 +406,10 @@ pub trait Host: Send + Sync + 'static {
 
     /// Removes from the trash what is older than this.
     fn empty_trash(&self, older_than: Duration) -> Result<(), Refused>;
+
+    /// In which formats the data directory is written, and by which weir.
+    fn upgrade(&self) -> UpgradeStatus;
+
+    /// Puts the newest feature level in force, durably; nothing where it is already.
+    fn finalize_upgrade(&self) -> Result<(), Refused>;
 }

@@ -17,6 +17,7 @@ mod savepoints;
 mod strict_json;
 mod swaps;
 mod tokens;
+mod upgrade;
 
 use crate::control::Control;
 use crate::problem::Problem;
@@ -63,6 +64,8 @@ pub fn routes() -> (Router<Arc<Control>>, Value) {
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::revoke_token))
         .routes(routes!(tokens::list_audit))
+        .routes(routes!(upgrade::show_upgrade))
+        .routes(routes!(upgrade::finalize_upgrade))
         .split_for_parts();
     (router, document::complete(&api))
 }

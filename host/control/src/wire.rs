@@ -9,6 +9,7 @@ pub mod pipelines;
 pub mod savepoints;
 pub mod swaps;
 pub mod tokens;
+pub mod upgrade;
 
 use crate::problem::{Code, Problem};
 use std::time::Duration;

@@ -33,6 +33,7 @@ pub mod data_dir;
 pub mod duration_histogram;
 pub mod event_time;
 pub mod exchange;
+pub mod format_file;
 pub mod handle;
 pub mod inbox;
 pub mod incarnation;

@@ -449,6 +449,7 @@ pub fn manifest_of(
         started_from: None,
         savepoint: None,
         operator_watermarks: BTreeMap::new(),
+        written_by: None,
     }
 }
 

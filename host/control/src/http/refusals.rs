@@ -90,6 +90,9 @@ const TABLE: &[(&str, &str, &[&[Code]])] = &[
     ("POST", "/v1/tokens", &[JSON, CHANGE]),
     ("DELETE", "/v1/tokens/{id}", &[NAME, CHANGE, &[TokenNotFound]]),
     ("GET", "/v1/audit", &[]),
+
+    ("GET", "/v1/upgrade", &[]),
+    ("POST", "/v1/upgrade/finalize", &[CHANGE, &[Unavailable]]),
 ];
 
 /// The codes of a route, in the order of the table of codes; none where there is no such route.

@@ -64,6 +64,9 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/v1/tokens", Token(Admin)),
     ("DELETE", "/v1/tokens/{id}", Token(Admin)),
     ("GET", "/v1/audit", Token(Admin)),
+
+    ("GET", "/v1/upgrade", Token(Viewer)),
+    ("POST", "/v1/upgrade/finalize", Token(Admin)),
 ];
 
 /// What the table says of a request.

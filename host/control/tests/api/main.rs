@@ -16,3 +16,4 @@ mod security;
 mod starts;
 mod swaps;
 mod tls;
+mod upgrade;

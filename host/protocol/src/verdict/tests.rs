@@ -35,6 +35,7 @@ fn manifest(positions: &[(i32, i64)]) -> Manifest {
         started_from: None,
         savepoint: None,
         operator_watermarks: BTreeMap::new(),
+        written_by: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::allowed::Allowed;
 use super::sampling::Sampler;
-use super::{child, comparison, document, dry_run, running, scratch};
+use super::{child, comparison, document, dry_run, on_disk, running, scratch};
 use crate::failure::Failure;
 use crate::memory;
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use std::time::Duration;
 use weir_control::host::{
     CheckpointInfo, Comparison, DryRun, Host, Inspected, LettersAsked, LettersFound, Listener, OperatorTest,
     OperatorTested, PipelineDocument, Refused, RunningPipeline, SavepointInfo, StartPipeline, SwapAsked,
+    UpgradeStatus,
 };
 use weir_runtime::data_dir::DataDir;
 use weir_state::backend::{SharedStateMemory, StateMemory};
@@ -146,5 +147,13 @@ impl Host for WeirHost {
 
     fn empty_trash(&self, older_than: Duration) -> Result<(), Refused> {
         self.take_out_trash(older_than)
+    }
+
+    fn upgrade(&self) -> UpgradeStatus {
+        crate::commands::upgrade::status(self.data_dir.level().level())
+    }
+
+    fn finalize_upgrade(&self) -> Result<(), Refused> {
+        self.data_dir.finalize().map(|_| ()).map_err(on_disk::refused)
     }
 }

@@ -107,6 +107,7 @@ pub fn start(
         connectors: Arc::new(connectors) as Arc<dyn Connectors>,
         owner,
         directory,
+        level: host.data_dir().level().clone(),
         until_end: false,
         drain: false,
         restart_finished: start.restart_finished,
@@ -142,6 +143,7 @@ fn replay_first(run: &Run, replay: &ReplayLife, listener: &dyn Listener) -> Opti
             stop: run.stop.clone(),
             notices: run.notices.clone(),
             clock: run.clock.clone(),
+            level: run.level.clone(),
             from_savepoint: None,
             ..*run
         };

@@ -49,4 +49,6 @@ mod stops;
 mod swap_trials;
 mod swaps;
 mod tidy;
+mod upgrades;
+mod wire_format;
 mod zombies;

@@ -11,7 +11,6 @@ use crate::failure::{Exit, Failure};
 use crate::logging::{self, LogFormat};
 use crate::prepared_pipeline::{self, PreparedPipeline};
 use crate::signals;
-use std::path::PathBuf;
 use std::sync::Arc;
 use weir_kafka::Level;
 use weir_protocol::decision::Owner;
@@ -80,7 +79,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let plan = prepared.plan.clone();
-    let meters = replay(options, prepared, owner, directory.clone(), connectors.clone())?;
+    let meters = replay(options, prepared, owner, &data_dir, connectors.clone())?;
     let after = DeadLetters::open(&plan, &connectors, &directory)?.count()?;
     let again: u64 = meters.operators.iter().map(|operator| operator.dead_letters.get()).sum();
     println!("{} letters replayed", before.taken());
@@ -95,7 +94,7 @@ fn replay(
     options: &Options,
     prepared: PreparedPipeline,
     owner: Owner,
-    directory: PathBuf,
+    data_dir: &DataDir,
     connectors: Arc<PlanConnectors>,
 ) -> Result<Arc<Meters>, Failure> {
     let PreparedPipeline { plan, operators, .. } = prepared;
@@ -103,6 +102,7 @@ fn replay(
     let stop = signals::watch(plan.spec.stop_timeout, meters.clone())
         .map_err(|error| Failure::failed(format!("signals cannot be handled: {error}")))?;
     let pipeline = plan.spec.name.clone();
+    let directory = data_dir.pipeline(&pipeline, &owner)?;
     let run = Run {
         versions: Arc::new(Versions::new(Version { plan, operators }, None)),
         requests: no_requests(),
@@ -110,6 +110,7 @@ fn replay(
         connectors: connectors as Arc<dyn Connectors>,
         owner,
         directory,
+        level: data_dir.level().clone(),
         until_end: false,
         drain: false,
         restart_finished: options.restart_finished,
