@@ -3,8 +3,13 @@
 //!
 //! All calls block. None of them is made on a thread of the HTTP server's executor.
 
+mod offsets;
 mod status;
 
+pub use offsets::{
+    ChosenTopic, OffsetMove, OffsetsReset, OffsetsTarget, PartitionOffset, PipelineOffsets, ResetOffsets,
+    ResetState, TopicOffset,
+};
 pub use status::{OperatorStatus, RunningStatus, SubtaskStatus};
 
 use serde::{Deserialize, Serialize};
@@ -381,6 +386,16 @@ pub trait Host: Send + Sync + 'static {
 
     /// Writes a savepoint as one tar file.
     fn export_savepoint(&self, pipeline: &str, name: &str, to: &Path) -> Result<(), Refused>;
+
+    /// Where a pipeline goes on. It may run meanwhile: nobody is fenced.
+    fn offsets(&self, document: &PipelineDocument) -> Result<PipelineOffsets, Refused>;
+
+    /// Lets a stopped pipeline go on elsewhere, or hands it over.
+    fn reset_offsets(
+        &self,
+        document: &PipelineDocument,
+        asked: &ResetOffsets,
+    ) -> Result<OffsetsReset, Refused>;
 
     /// Moves what a stopped pipeline has on disk to the trash.
     fn discard(&self, pipeline: &str) -> Result<(), Refused>;

@@ -23,6 +23,7 @@ mod help_texts;
 mod kill_points;
 mod logging;
 mod memory;
+mod offsets;
 mod pipeline_file;
 mod pipeline_place;
 mod prepared_pipeline;

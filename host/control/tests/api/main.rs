@@ -8,6 +8,7 @@ mod events;
 mod fake_host;
 mod harness;
 mod limits;
+mod offsets;
 mod pipelines;
 mod registry;
 mod roles;

@@ -2,7 +2,7 @@
 
 use super::allowed::Allowed;
 use super::sampling::Sampler;
-use super::{child, comparison, document, dry_run, running, scratch};
+use super::{child, comparison, document, dry_run, offsets, running, scratch};
 use crate::failure::Failure;
 use crate::memory;
 use serde::Deserialize;
@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use weir_control::host::{
-    CheckpointInfo, Comparison, DryRun, Host, Inspected, Listener, OperatorTest, OperatorTested,
-    PipelineDocument, Refused, RunningPipeline, SavepointInfo, StartPipeline, SwapAsked,
+    CheckpointInfo, Comparison, DryRun, Host, Inspected, Listener, OffsetsReset, OperatorTest,
+    OperatorTested, PipelineDocument, PipelineOffsets, Refused, ResetOffsets, RunningPipeline, SavepointInfo,
+    StartPipeline, SwapAsked,
 };
 use weir_runtime::data_dir::DataDir;
 use weir_state::backend::{SharedStateMemory, StateMemory};
@@ -134,6 +135,18 @@ impl Host for WeirHost {
 
     fn export_savepoint(&self, pipeline: &str, name: &str, to: &Path) -> Result<(), Refused> {
         self.write_savepoint(pipeline, name, to)
+    }
+
+    fn offsets(&self, document: &PipelineDocument) -> Result<PipelineOffsets, Refused> {
+        offsets::show(self, document)
+    }
+
+    fn reset_offsets(
+        &self,
+        document: &PipelineDocument,
+        asked: &ResetOffsets,
+    ) -> Result<OffsetsReset, Refused> {
+        offsets::reset(self, document, asked)
     }
 
     fn discard(&self, pipeline: &str) -> Result<(), Refused> {

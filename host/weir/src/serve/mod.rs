@@ -8,6 +8,7 @@
 //! - [`dry_run`]: a migration on a copy of the newest checkpoint, in a [`scratch`] directory
 //! - [`running`]: a pipeline on its own threads, and what it tells; [`running_status`] is what it says when asked,
 //!   [`sampling`] its rates, [`kept_document`] the document that goes with its state
+//! - [`offsets`]: where a pipeline goes on
 //! - [`on_disk`]: checkpoints, savepoints, trash
 
 pub mod allowed;
@@ -20,6 +21,7 @@ pub mod host;
 pub mod inspected;
 mod kept_document;
 mod next_start;
+mod offsets;
 mod on_disk;
 mod running;
 mod running_status;

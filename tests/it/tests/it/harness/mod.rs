@@ -4,6 +4,7 @@ pub mod broker;
 pub mod cluster;
 pub mod counting;
 pub mod guests;
+pub mod java;
 pub mod job;
 pub mod keyed_job;
 pub mod keyed_load;
