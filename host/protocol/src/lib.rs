@@ -17,6 +17,7 @@
 //! - [`transaction`]: the sink transaction, and what each answer of the client means
 //! - [`verdict`]: what recovery may do with what it found
 //! - [`savepoint`]: what a portable copy of a checkpoint is, and what a start from one may do
+//! - [`remedy`]: the one command that helps where a start is refused
 //! - [`reset`]: where a stopped pipeline goes on when a person says so
 //! - [`restart`]: when the next incarnation starts
 //! - [`compatibility`]: what a component may do with the state that an earlier one left
@@ -40,6 +41,7 @@ pub mod output;
 pub mod plan;
 pub mod poison;
 pub mod position;
+pub mod remedy;
 pub mod reset;
 pub mod restart;
 pub mod savepoint;

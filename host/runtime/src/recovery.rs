@@ -18,8 +18,9 @@ use weir_protocol::kill_point::reached;
 use weir_protocol::manifest::{Manifest, PreparedHandle, SourcePosition, SourceWatermark, VERSION};
 use weir_protocol::plan::{Guarantee, Plan};
 use weir_protocol::position::{Partition, Position, Positions};
+use weir_protocol::remedy::Remedy;
 use weir_protocol::savepoint::{Decided, SavepointStart, SavepointVerdict, judge_start};
-use weir_protocol::verdict::{Facts, KnownPartition, NewPartition, Verdict, judge};
+use weir_protocol::verdict::{Facts, KnownPartition, NewPartition, Refusal, Verdict, judge};
 
 /// What recovery works with.
 pub struct Recovery<'a> {
@@ -191,7 +192,6 @@ impl Recovery<'_> {
     }
 
     fn judge(&self, facts: &Facts) -> Result<Judged<'_>, ConnectorError> {
-        let refused = |why: String| Err(ConnectorError::refused(why));
         if let Some(from) = self.from_savepoint {
             let start = SavepointStart {
                 facts,
@@ -211,8 +211,12 @@ impl Recovery<'_> {
                         decided,
                     });
                 }
-                (SavepointVerdict::Start { .. }, Err(why)) => return refused(why.clone()),
-                (SavepointVerdict::Refuse(refusal), _) => return refused(refusal.to_string()),
+                (SavepointVerdict::Start { .. }, Err(why)) => {
+                    return Err(ConnectorError::refused(why.clone()).helped_by(Remedy::Savepoints));
+                }
+                (SavepointVerdict::Refuse(refusal), _) => {
+                    return Err(ConnectorError::refused(refusal.to_string()).helped_by(refusal.remedy()));
+                }
                 (SavepointVerdict::Happened, _) => tracing::info!(
                     savepoint = from.asked,
                     "the pipeline was started from this savepoint before: it goes on from its newest decision"
@@ -220,7 +224,7 @@ impl Recovery<'_> {
             }
         }
         match judge(facts) {
-            Verdict::Refuse(refusal) => refused(refusal.to_string()),
+            Verdict::Refuse(refusal) => Err(refused(&refusal)),
             verdict => Ok(Judged::Decision(verdict)),
         }
     }
@@ -243,7 +247,8 @@ impl Recovery<'_> {
             return Err(ConnectorError::refused(format!(
                 "the savepoint of pipeline {} is of a finished one: checkpoint {} was drained to the end of its input, all windows are closed; to start from it all the same, run with --restart-finished",
                 manifest.pipeline, manifest.id
-            )));
+            ))
+            .helped_by(Remedy::RestartFinished));
         }
         // The decision of a start from a savepoint holds the savepoint's state as it was, so a crash behind it still
         // divides anew.
@@ -261,6 +266,7 @@ impl Recovery<'_> {
                     "checkpoint {} is decided and cannot be restored: {damage}; bring the file back from a copy, or start from a savepoint (weir run --from-savepoint)",
                     manifest.id
                 ))
+                .helped_by(Remedy::Savepoints)
             })?;
         }
         Ok(start)
@@ -308,7 +314,7 @@ impl Recovery<'_> {
             }
         };
         let resolve = match verdict {
-            Verdict::Refuse(refusal) => return Err(ConnectorError::refused(refusal.to_string())),
+            Verdict::Refuse(refusal) => return Err(refused(&refusal)),
             Verdict::FirstStart { resolve } => {
                 tracing::info!(partitions = resolve.len(), "first start");
                 resolve
@@ -464,6 +470,10 @@ pub fn manifest_of(
         savepoint: None,
         operator_watermarks: BTreeMap::new(),
     }
+}
+
+fn refused(refusal: &Refusal) -> ConnectorError {
+    ConnectorError::refused(refusal.to_string()).helped_by(refusal.remedy())
 }
 
 /// The handles of one sink.

@@ -6,6 +6,7 @@ mod printed;
 use super::PipelineOptions;
 use super::client::connection::ServerOptions;
 use super::client::offsets::Remote;
+use crate::called;
 use crate::failure::{Exit, Failure};
 use crate::offsets::{self, Situation};
 use arguments::{StateArgument, TargetOptions};
@@ -110,6 +111,7 @@ impl PlaceOptions {
         let file = PathBuf::from(&self.pipeline);
         let options = PipelineOptions { file, overrides: self.overrides.clone() };
         let data_dir = self.data_dir.as_deref().unwrap_or(Path::new("weir-data"));
-        Situation::of_file(&options, data_dir)
+        let called = called::on_the_command_line(&options.file, data_dir);
+        Situation::of_file(&options, data_dir).map_err(|failure| failure.told(&called))
     }
 }

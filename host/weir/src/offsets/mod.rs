@@ -53,7 +53,7 @@ pub fn reset(situation: Situation, asked: &ResetOffsets) -> Result<OffsetsReset,
 
 /// A situation in which a person has to do something first.
 fn refused(message: String) -> Failure {
-    Failure { exit: Exit::NeedsPerson, details: Vec::new(), message }
+    Failure::new(Exit::NeedsPerson, message)
 }
 
 fn shown(to: &Move) -> OffsetMove {

@@ -2,7 +2,7 @@
 
 use super::situation::Situation;
 use super::{refused, shown};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use std::collections::BTreeMap;
 use weir_control::host::{OffsetsReset, OffsetsTarget, ResetOffsets, ResetState};
 use weir_protocol::connector::{ConnectorError, ErrorKind, StartPolicy};
@@ -77,7 +77,7 @@ fn target(asked: &OffsetsTarget) -> Target {
 
 /// What was asked for does not fit what there is.
 fn unfit(refusal: ResetRefusal) -> Failure {
-    Failure { exit: Exit::Configuration, details: Vec::new(), message: refusal.to_string() }
+    Failure::configuration(refusal.to_string())
 }
 
 /// Another pipeline's decisions are never overwritten.

@@ -26,14 +26,18 @@ pub struct WeirHost {
     allowed: Allowed,
     memory: SharedStateMemory,
     sampler: Sampler,
+    /// Where clients find it.
+    url: String,
 }
 
 impl WeirHost {
-    /// A host with a data directory. `state_memory_max` is for the keyed state of all pipelines.
+    /// A host with a data directory. `state_memory_max` is for the keyed state of all pipelines, `url` for the commands
+    /// that refusals name.
     pub fn new(
         data_dir: DataDir,
         allowed: Allowed,
         state_memory_max: Option<usize>,
+        url: String,
     ) -> Result<WeirHost, Failure> {
         let engine =
             Engine::new(Some(data_dir.compiled())).map_err(|error| Failure::failed(error.to_string()))?;
@@ -43,7 +47,7 @@ impl WeirHost {
         let memory = SharedStateMemory::new(StateMemory::of(bytes));
         let sampler =
             Sampler::start().map_err(|error| Failure::failed(format!("no thread for rates: {error}")))?;
-        Ok(WeirHost { data_dir, engine, allowed, memory, sampler })
+        Ok(WeirHost { data_dir, engine, allowed, memory, sampler, url })
     }
 
     pub(super) fn data_dir(&self) -> &DataDir {
@@ -60,6 +64,10 @@ impl WeirHost {
 
     pub(super) fn memory(&self) -> &SharedStateMemory {
         &self.memory
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     pub(super) fn sampler(&self) -> &Sampler {
