@@ -19,6 +19,7 @@ mod guarantees;
 mod hostile;
 mod hostile_keyed;
 mod hostile_names;
+mod judges;
 mod keyed_damage;
 mod keyed_kills;
 mod keyed_records;

@@ -49,6 +49,14 @@ fn printed(mut command: Command) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// What one of Kafka's own tools prints.
+#[track_caller]
+pub fn tool(class: &str, arguments: &[&str]) -> String {
+    let mut command = java();
+    command.arg(class).args(arguments);
+    printed(command)
+}
+
 /// Commits offsets as a consumer does that read up to them.
 pub fn commit(cluster: &Cluster, group: &str, topic: &str, metadata: &str, offsets: &[(i32, i64)]) {
     let offsets: Vec<String> =
@@ -109,10 +117,9 @@ pub struct GroupLine {
 /// `kafka-consumer-groups` on a group, by Kafka's own tool.
 #[track_caller]
 pub fn consumer_groups(cluster: &Cluster, group: &str, topic: &str, options: &[&str]) -> Vec<GroupLine> {
-    let mut command = java();
-    command.arg("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand");
-    command.args(["--bootstrap-server", cluster.address(), "--group", group]).args(options);
-    let text = printed(command);
+    let mut all = vec!["--bootstrap-server", cluster.address(), "--group", group];
+    all.extend(options);
+    let text = tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", &all);
     let rows = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let mut lines: Vec<GroupLine> = rows
         .filter(|row| row.len() >= 4 && row[0] == group && row[1] == topic)

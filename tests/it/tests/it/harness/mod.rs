@@ -6,6 +6,7 @@ pub mod counting;
 pub mod guests;
 pub mod java;
 pub mod job;
+pub mod judges;
 pub mod keyed_job;
 pub mod keyed_load;
 pub mod keyed_model;
