@@ -4,10 +4,15 @@
 //! All calls block. None of them is made on a thread of the HTTP server's executor.
 
 mod letters;
+mod offsets;
 mod status;
 mod upgrade;
 
 pub use letters::{LettersAsked, LettersFound, LettersSelected};
+pub use offsets::{
+    ChosenTopic, OffsetMove, OffsetsReset, OffsetsTarget, PartitionOffset, PipelineOffsets, ResetOffsets,
+    ResetState, TopicOffset,
+};
 pub use status::{OperatorStatus, RunningStatus, SubtaskStatus};
 pub use upgrade::UpgradeStatus;
 
@@ -400,6 +405,16 @@ pub trait Host: Send + Sync + 'static {
 
     /// Writes a savepoint as one tar file.
     fn export_savepoint(&self, pipeline: &str, name: &str, to: &Path) -> Result<(), Refused>;
+
+    /// Where a pipeline goes on. It may run meanwhile: nobody is fenced.
+    fn offsets(&self, document: &PipelineDocument) -> Result<PipelineOffsets, Refused>;
+
+    /// Lets a stopped pipeline go on elsewhere, or hands it over.
+    fn reset_offsets(
+        &self,
+        document: &PipelineDocument,
+        asked: &ResetOffsets,
+    ) -> Result<OffsetsReset, Refused>;
 
     /// Moves what a stopped pipeline has on disk to the trash.
     fn discard(&self, pipeline: &str) -> Result<(), Refused>;

@@ -9,6 +9,7 @@ pub mod extract;
 mod files;
 mod health;
 mod letters;
+mod offsets;
 mod operators;
 mod pages;
 mod pipelines;
@@ -51,6 +52,7 @@ pub fn routes() -> (Router<Arc<Control>>, Value) {
         .routes(routes!(pipelines::pipeline_status))
         .routes(routes!(pipelines::list_revisions))
         .routes(routes!(savepoints::list_checkpoints))
+        .routes(routes!(offsets::show_offsets, offsets::reset_offsets))
         .routes(routes!(savepoints::list_savepoints, savepoints::create_savepoint))
         .routes(routes!(savepoints::delete_savepoint))
         .routes(routes!(savepoints::export_savepoint))

@@ -2,6 +2,7 @@
 //! is seen by a client.
 
 pub mod letters;
+pub mod offsets;
 pub mod operators;
 pub mod page;
 pub mod paths;

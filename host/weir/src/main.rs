@@ -12,6 +12,7 @@
 //! - [`logging`], [`status`], [`signals`]: what a person sees and says while a pipeline runs
 //! - `kill_points`: with the feature of that name, where a test ends the process
 
+mod called;
 mod commands;
 mod component_store;
 mod components;
@@ -25,10 +26,13 @@ mod help_texts;
 mod kill_points;
 mod logging;
 mod memory;
+mod offsets;
 mod pipeline_file;
 mod pipeline_place;
 mod prepared_pipeline;
 mod rates;
+#[cfg(test)]
+mod refusal_texts;
 mod savepoint_schedule;
 mod serve;
 mod signals;

@@ -72,6 +72,8 @@ const TABLE: &[(&str, &str, &[&[Code]])] = &[
     ("GET", "/v1/pipelines/{name}/revisions", &[PIPELINE]),
     ("GET", "/v1/pipelines/{name}/checkpoints", &[PIPELINE, FILES]),
     ("GET", "/v1/pipelines/{name}/events", &[PIPELINE]),
+    ("GET", "/v1/pipelines/{name}/offsets", &[PIPELINE, FILES, &[NotApplied, InvalidPipeline]]),
+    ("POST", "/v1/pipelines/{name}/offsets", &[PIPELINE, JSON, CHANGE, FILES, &[NotApplied, InvalidPipeline, PipelineNotStopped]]),
 
     ("GET", "/v1/pipelines/{name}/savepoints", &[PIPELINE, FILES]),
     ("POST", "/v1/pipelines/{name}/savepoints", &[PIPELINE, JSON, CHANGE, FILES, &[InvalidPipeline]]),

@@ -44,6 +44,8 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/v1/pipelines/{name}/revisions", Token(Viewer)),
     ("GET", "/v1/pipelines/{name}/checkpoints", Token(Viewer)),
     ("GET", "/v1/pipelines/{name}/events", Token(Viewer)),
+    ("GET", "/v1/pipelines/{name}/offsets", Token(Viewer)),
+    ("POST", "/v1/pipelines/{name}/offsets", Token(Deployer)),
 
     ("GET", "/v1/pipelines/{name}/savepoints", Token(Viewer)),
     ("POST", "/v1/pipelines/{name}/savepoints", Token(Deployer)),

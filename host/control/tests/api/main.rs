@@ -9,6 +9,7 @@ mod fake_host;
 mod harness;
 mod letters;
 mod limits;
+mod offsets;
 mod pipelines;
 mod registry;
 mod roles;

@@ -7,6 +7,7 @@ use super::letters::ReplayLife;
 use super::on_disk::{refused, unavailable};
 use super::running_status::Shape;
 use super::sampling::Recent;
+use crate::called;
 use crate::commands::savepoint::now_ms;
 use crate::connectors::PlanConnectors;
 use crate::pipeline_place;
@@ -23,9 +24,11 @@ use weir_control::host::{
     StartPipeline, SwapAsked, SwapEvent,
 };
 use weir_kafka::Level;
+use weir_protocol::connector::ConnectorError;
 use weir_protocol::decision::Owner;
 use weir_protocol::epoch::{Epoch, Incarnation};
 use weir_protocol::plan::{Guarantee, Plan};
+use weir_protocol::remedy::Called;
 use weir_protocol::swap::Rules;
 use weir_runtime::clock::SystemClock;
 use weir_runtime::connect::Connectors;
@@ -65,6 +68,8 @@ pub fn start(
         Some(candidate) => Some(version(document::prepare(candidate, host.allowed(), host.engine())?)),
         None => None,
     };
+    let called = called::on_a_server(&plan, host.url());
+    let refused = |error: ConnectorError| refused(ConnectorError { message: error.told(&called), ..error });
     let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
     let directory = host.data_dir().pipeline(&name, &owner).map_err(refused)?;
     let candidate_toml = start.candidate.as_ref().map(|candidate| candidate.toml.clone());
@@ -121,8 +126,8 @@ pub fn start(
     };
     let thread = std::thread::Builder::new().name(format!("p-{name}"));
     let started = thread.spawn(move || {
-        let replayed = replay.and_then(|replay| replay_first(&run, &replay, &*listener));
-        let ending = replayed.unwrap_or_else(|| live(&run));
+        let replayed = replay.and_then(|replay| replay_first(&run, &replay, &called, &*listener));
+        let ending = replayed.unwrap_or_else(|| live(&run, &called));
         drop(schedule);
         listener.happened(&name, PipelineEvent::Ended(ending));
     });
@@ -131,7 +136,7 @@ pub fn start(
 }
 
 /// The life in which dead letters come back; how the pipeline ended, where it did not come to its next life.
-fn replay_first(run: &Run, replay: &ReplayLife, listener: &dyn Listener) -> Option<Ending> {
+fn replay_first(run: &Run, replay: &ReplayLife, called: &Called, listener: &dyn Listener) -> Option<Ending> {
     if replay.letters > 0 {
         let life = Run {
             versions: replay.versions.clone(),
@@ -147,7 +152,7 @@ fn replay_first(run: &Run, replay: &ReplayLife, listener: &dyn Listener) -> Opti
             from_savepoint: None,
             ..*run
         };
-        match live(&life) {
+        match live(&life, called) {
             Ending::Finished => {}
             ended => return Some(ended),
         }
@@ -159,12 +164,12 @@ fn replay_first(run: &Run, replay: &ReplayLife, listener: &dyn Listener) -> Opti
 }
 
 /// All lives of the pipeline. A panic in it is the end of this pipeline, and of no other.
-fn live(run: &Run) -> Ending {
+fn live(run: &Run, called: &Called) -> Ending {
     match catch_unwind(AssertUnwindSafe(|| supervisor::run(run))) {
         Ok(Outcome::Finished) => Ending::Finished,
         Ok(Outcome::Stopped) => Ending::Stopped,
         Ok(Outcome::Superseded(record)) => Ending::Superseded(format!("checkpoint {}", record.id)),
-        Ok(Outcome::Failed(error)) => Ending::Failed(error.message),
+        Ok(Outcome::Failed(error)) => Ending::Failed(error.told(called)),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
