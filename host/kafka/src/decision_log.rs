@@ -7,6 +7,7 @@ use crate::client::Client;
 use crate::client_error::ErrorCode;
 use crate::cluster::Shared;
 use crate::committed::{self, Isolation};
+use crate::denied;
 use crate::partition_list::PartitionList;
 use rdkafka::bindings as native;
 use std::sync::Arc;
@@ -80,7 +81,10 @@ impl KafkaDecisionLog {
     /// A plain commit is the same request however often it is sent, so it is tried again.
     fn commit(&mut self, offsets: &PartitionList) -> Result<(), ConnectorError> {
         let deadline = Instant::now() + COMMIT_TIMEOUT;
-        let what = format!("committing the offsets of group {}", self.shared.group);
+        let shared = self.shared.clone();
+        let what = format!("committing the offsets of group {}", shared.group);
+        let mut needs = vec![denied::group(&shared.group)];
+        needs.extend(offsets.entries().iter().map(|entry| denied::reading(&entry.partition.topic)));
         let consumer = self.consumer()?;
         loop {
             // SAFETY: client and list are alive; the call waits for the answer.
@@ -93,7 +97,7 @@ impl KafkaDecisionLog {
                 (Ok(()), Some(code)) => crate::client_error::ClientError::from_code(code),
             };
             if error.code.is_forbidden() || Instant::now() >= deadline {
-                return Err(error.of(&what));
+                return Err(error.needing(&shared.grantee, &needs).of(&what));
             }
             std::thread::sleep(COMMIT_PAUSE);
         }
@@ -103,7 +107,7 @@ impl KafkaDecisionLog {
 impl DecisionLog for KafkaDecisionLog {
     fn look(&mut self, partitions: &[Partition]) -> Result<Vec<CommittedOffset>, ConnectorError> {
         let client = committed::consumer(&self.shared, Isolation::Unstable)?;
-        committed::read(&client, &self.shared.group, &self.covered(partitions))
+        committed::read(&client, &self.shared, &self.covered(partitions))
     }
 
     fn fence(&mut self) -> Result<(), ConnectorError> {
@@ -115,8 +119,8 @@ impl DecisionLog for KafkaDecisionLog {
     }
 
     fn read(&mut self, partitions: &[Partition]) -> Result<Vec<CommittedOffset>, ConnectorError> {
-        let (covered, group) = (self.covered(partitions), self.shared.group.clone());
-        committed::read(self.consumer()?, &group, &covered)
+        let (covered, shared) = (self.covered(partitions), self.shared.clone());
+        committed::read(self.consumer()?, &shared, &covered)
     }
 
     fn covered(&self, partitions: &[Partition]) -> Vec<Partition> {

@@ -4,11 +4,13 @@
 //! too, so that a second copy started by mistake does not kill the one that works.
 
 mod facts;
+mod foresee;
 
 use crate::checkpoint_store::CheckpointStore;
 use crate::connect::Connected;
 use crate::keyed_start::{self, KeyedStart};
 use crate::version::Candidate;
+pub use foresee::Foreseen;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use weir_protocol::connector::{ConnectorError, DecisionLog};

@@ -15,6 +15,7 @@ mod commands;
 mod component_store;
 mod components;
 mod connectors;
+mod explained;
 mod failure;
 mod guest_voice;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod help_texts;
 mod kill_points;
 mod logging;
 mod memory;
+mod online;
 mod pipeline_file;
 mod pipeline_place;
 mod prepared_pipeline;

@@ -2,7 +2,7 @@
 
 use super::allowed::Allowed;
 use super::sampling::Sampler;
-use super::{child, comparison, document, dry_run, running, scratch};
+use super::{child, comparison, document, dry_run, looking, running, scratch};
 use crate::failure::Failure;
 use crate::memory;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use weir_control::host::{
-    CheckpointInfo, Comparison, DryRun, Host, Inspected, Listener, OperatorTest, OperatorTested,
+    CheckpointInfo, Comparison, DryRun, Host, Inspected, Listener, OnlineCheck, OperatorTest, OperatorTested,
     PipelineDocument, Refused, RunningPipeline, SavepointInfo, StartPipeline, SwapAsked,
 };
 use weir_runtime::data_dir::DataDir;
@@ -98,6 +98,18 @@ impl Host for WeirHost {
 
     fn check(&self, document: &PipelineDocument) -> Result<(), Refused> {
         document::prepare(document, &self.allowed, &self.engine).map(|_| ())
+    }
+
+    fn explain(&self, document: &PipelineDocument) -> Result<Value, Refused> {
+        looking::explain(self, document)
+    }
+
+    fn look(&self, document: &PipelineDocument) -> Result<Vec<OnlineCheck>, Refused> {
+        looking::look(self, document)
+    }
+
+    fn schema(&self) -> Value {
+        crate::pipeline_file::schema()
     }
 
     fn compare(&self, old: Option<&PipelineDocument>, new: &PipelineDocument) -> Result<Comparison, Refused> {

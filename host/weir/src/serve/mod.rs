@@ -19,6 +19,7 @@ mod fates;
 pub mod host;
 pub mod inspected;
 mod kept_document;
+mod looking;
 mod next_start;
 mod on_disk;
 mod running;
