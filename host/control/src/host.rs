@@ -3,8 +3,10 @@
 //!
 //! All calls block. None of them is made on a thread of the HTTP server's executor.
 
+mod letters;
 mod status;
 
+pub use letters::{LettersAsked, LettersFound, LettersSelected};
 pub use status::{OperatorStatus, RunningStatus, SubtaskStatus};
 
 use serde::{Deserialize, Serialize};
@@ -203,6 +205,8 @@ pub struct StartPipeline {
     pub again: bool,
     /// A pipeline that was drained to its end may start again.
     pub restart_finished: bool,
+    /// Before anything else is read, these dead letters come back.
+    pub replay: Option<LettersSelected>,
 }
 
 /// The rules of a swap.
@@ -262,6 +266,13 @@ pub enum PipelineEvent {
     GoingBack {
         /// Why.
         cause: String,
+    },
+    /// Dead letters have come back, and it goes on.
+    Replayed {
+        /// How many.
+        letters: u64,
+        /// Records of them that failed again, each of which is a new letter.
+        failed_again: u64,
     },
     /// It is over.
     Ended(Ending),
@@ -402,6 +413,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// Tries a swap's migration on a copy of the newest decided checkpoint.
     fn dry_run(&self, asked: &SwapAsked) -> Result<DryRun, Refused>;
+
+    /// Dead letters of a pipeline, beside whatever runs.
+    fn letters(&self, document: &PipelineDocument, asked: &LettersAsked) -> Result<LettersFound, Refused>;
 
     /// Checkpoints on disk, newest first.
     fn checkpoints(&self, pipeline: &str) -> Result<Vec<CheckpointInfo>, Refused>;

@@ -8,6 +8,7 @@ mod events;
 pub mod extract;
 mod files;
 mod health;
+mod letters;
 mod operators;
 mod pages;
 mod pipelines;
@@ -54,6 +55,8 @@ pub fn routes() -> (Router<Arc<Control>>, Value) {
         .routes(routes!(savepoints::list_savepoints, savepoints::create_savepoint))
         .routes(routes!(savepoints::delete_savepoint))
         .routes(routes!(savepoints::export_savepoint))
+        .routes(routes!(letters::list_letters))
+        .routes(routes!(letters::replay_letters))
         .routes(routes!(events::pipeline_events))
         .routes(routes!(swaps::swap_operator))
         .routes(routes!(swaps::rollback_pipeline))

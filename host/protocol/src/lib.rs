@@ -41,6 +41,7 @@ pub mod permission;
 pub mod plan;
 pub mod poison;
 pub mod position;
+pub mod replay;
 pub mod restart;
 pub mod savepoint;
 pub mod slots;

@@ -8,6 +8,7 @@ mod check;
 mod decider;
 mod explain;
 mod graph;
+pub mod replay;
 mod spec;
 mod stages;
 

@@ -80,6 +80,9 @@ const TABLE: &[(&str, &str, &[&[Code]])] = &[
     ("DELETE", "/v1/pipelines/{name}/savepoints/{savepoint}", &[PIPELINE, CHANGE, FILES, &[NotFound, InvalidPipeline]]),
     ("GET", "/v1/pipelines/{name}/savepoints/{savepoint}/export", &[PIPELINE, CHANGE, FILES, &[NotFound, InvalidPipeline, Busy]]),
 
+    ("GET", "/v1/pipelines/{name}/dead-letters", &[PIPELINE, FILES, &[NotApplied, InvalidPipeline]]),
+    ("POST", "/v1/pipelines/{name}/dead-letters/replay", &[PIPELINE, JSON, CHANGE, FILES, &[NotApplied, InvalidPipeline, PreconditionFailed]]),
+
     ("POST", "/v1/pipelines/{name}/operators/{id}/swap", &[PIPELINE, JSON, CHANGE, SWAP, &[VersionNotFound]]),
     ("GET", "/v1/pipelines/{name}/swaps", &[PIPELINE]),
     ("GET", "/v1/pipelines/{name}/swaps/{id}", &[PIPELINE, &[SwapNotFound]]),

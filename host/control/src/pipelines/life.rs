@@ -3,6 +3,7 @@
 use super::{check_match, find};
 use crate::control::{Change, Control};
 use crate::deployment::Event;
+use crate::host::LettersSelected;
 use crate::name::Name;
 use crate::problem::{Code, Problem};
 use crate::reconcile::start::end_left_swap;
@@ -46,6 +47,27 @@ pub fn restart(
         check_match(Some(pipeline), if_match)?;
         must_be_applied(pipeline)?;
         Ok(pipeline.start.clone())
+    })
+}
+
+/// Its dead letters are to come back: it stops, starts, and handles them before it reads anything else.
+pub fn replay(
+    control: &Arc<Control>,
+    who: &str,
+    name: &Name,
+    letters: &LettersSelected,
+    if_match: Option<&str>,
+) -> Result<Pipeline, Problem> {
+    let change = Change::of_pipeline(who, "pipeline.replay", name);
+    change_life(control, change, name, &Event::RestartAsked, |pipeline, _| {
+        check_match(Some(pipeline), if_match)?;
+        must_be_applied(pipeline)?;
+        if pipeline.start.savepoint.is_some() {
+            let message = "a start from a savepoint is still to be made: letters come back behind it";
+            return Err(Problem::new(Code::Conflict, message)
+                .hint(format!("POST /v1/pipelines/{}/restart, and replay when it runs", pipeline.name)));
+        }
+        Ok(StartFrom { replay: Some(letters.clone()), ..pipeline.start.clone() })
     })
 }
 

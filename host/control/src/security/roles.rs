@@ -53,6 +53,10 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     // A savepoint holds the state itself, the records' contents with it.
     ("GET", "/v1/pipelines/{name}/savepoints/{savepoint}/export", Token(Deployer)),
 
+    // A dead letter is a record, with its contents.
+    ("GET", "/v1/pipelines/{name}/dead-letters", Token(Deployer)),
+    ("POST", "/v1/pipelines/{name}/dead-letters/replay", Token(Deployer)),
+
     ("POST", "/v1/pipelines/{name}/operators/{id}/swap", Token(Deployer)),
     ("GET", "/v1/pipelines/{name}/swaps", Token(Viewer)),
     ("GET", "/v1/pipelines/{name}/swaps/{id}", Token(Viewer)),

@@ -176,6 +176,7 @@ impl From<StartRequest> for StartFrom {
             replay_output: asked.replay_output,
             again: asked.again,
             restart_finished: asked.restart_finished,
+            replay: None,
         }
     }
 }
@@ -284,7 +285,7 @@ pub struct EventView {
     pub seq: i64,
     /// RFC 3339.
     pub at: String,
-    /// `applied`, `running`, `restarting`, `going_back`, `stopped`, `finished`, `failed`, `superseded`, or `swap_…`.
+    /// `applied`, `running`, `replayed`, `restarting`, `going_back`, `stopped`, `finished`, `failed`, `superseded`, or `swap_…`.
     pub kind: String,
     /// More of it.
     #[schema(value_type = Object)]

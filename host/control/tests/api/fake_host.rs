@@ -248,6 +248,17 @@ impl Host for FakeHost {
         Ok(Comparison { way, changes: Vec::new(), states, warnings: Vec::new(), refusals, start_refusals })
     }
 
+    fn letters(&self, document: &PipelineDocument, asked: &LettersAsked) -> Result<LettersFound, Refused> {
+        match document.toml.contains("dead_letter") {
+            true => Ok(LettersFound {
+                items: vec![serde_json::json!({ "operators": asked.selected.operators }); asked.limit.min(2)],
+                replayable: 2,
+                staying: 0,
+            }),
+            false => Err(refused(Reason::InvalidPipeline, "there are no dead letters")),
+        }
+    }
+
     fn start(
         &self,
         start: StartPipeline,

@@ -7,6 +7,7 @@ mod document;
 mod events;
 mod fake_host;
 mod harness;
+mod letters;
 mod limits;
 mod pipelines;
 mod registry;

@@ -58,13 +58,15 @@ impl Plan {
         }
     }
 
-    /// Per source its cluster, `None` for one that is not Kafka.
+    /// Per source its cluster, `None` for one that is not Kafka. A replay of dead letters changes nothing about where the
+    /// decision is, and is left out.
     pub fn source_clusters<'a>(&'a self) -> Vec<Option<&'a str>> {
         let of = |source: &'a SourceSpec| match &source.kind {
-            SourceKind::Kafka { cluster, .. } => Some(cluster.as_str()),
-            SourceKind::Generator { .. } | SourceKind::Files { .. } => None,
+            SourceKind::Kafka { cluster, .. } => Some(Some(cluster.as_str())),
+            SourceKind::Generator { .. } | SourceKind::Files { .. } => Some(None),
+            SourceKind::DeadLetters { .. } => None,
         };
-        self.spec.sources.iter().map(of).collect()
+        self.spec.sources.iter().filter_map(of).collect()
     }
 
     /// The consumer group on a cluster.
@@ -88,7 +90,11 @@ impl Plan {
             }
         };
         for source in &self.spec.sources {
-            if let SourceKind::Kafka { cluster: own, topics, .. } = &source.kind
+            let kind = match &source.kind {
+                SourceKind::DeadLetters { from, .. } => from.as_ref(),
+                kind => kind,
+            };
+            if let SourceKind::Kafka { cluster: own, topics, .. } = kind
                 && own == cluster
             {
                 for topic in topics {

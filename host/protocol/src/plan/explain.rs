@@ -349,5 +349,6 @@ fn about_source(kind: &SourceKind) -> String {
         }
         SourceKind::Generator { partitions, .. } => format!("made-up records, {partitions} partition(s)"),
         SourceKind::Files { paths, .. } => format!("files {}", paths.join(", ")),
+        SourceKind::DeadLetters { from, .. } => format!("dead letters, {}", about_source(from)),
     }
 }

@@ -1,6 +1,6 @@
 //! What a start would come to now, by the same rules, and without its consequences: nobody is fenced, nothing is written.
 
-use super::{Judged, Recovery, covered};
+use super::{Judged, Recovery};
 use crate::connect::Connected;
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::epoch::CheckpointId;
@@ -48,7 +48,7 @@ impl Recovery<'_> {
     /// Looks, judges, and tells. An error is what the start would say before it fences anybody.
     pub fn foresee(&self, connected: &mut Connected) -> Result<Foreseen, ConnectorError> {
         let partitions = self.partitions(connected)?;
-        let covered = covered(connected.decisions.as_ref(), &partitions);
+        let covered = self.covered(connected.decisions.as_ref(), &partitions);
         let committed = connected.decisions.look(&covered)?;
         let judged = self.judge(&self.facts(connected, &partitions, committed)?)?;
         if let Some(checkpoint) = self.finished(&judged) {

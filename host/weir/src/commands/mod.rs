@@ -3,6 +3,7 @@
 mod child;
 mod client;
 mod demo;
+pub mod dlq;
 mod explain;
 mod offsets;
 mod operator_inspect;
@@ -50,6 +51,9 @@ pub enum Command {
     /// Show and reset where a stopped pipeline goes on
     #[command(subcommand)]
     Offsets(offsets::OffsetsCommand),
+    /// Look at dead letters, and send them back into the operators that failed
+    #[command(subcommand)]
+    Dlq(dlq::DlqCommand),
     /// Make, move and remove savepoints, also beside a running host
     #[command(subcommand)]
     Savepoint(savepoint::SavepointCommand),
@@ -106,6 +110,7 @@ impl Command {
             Command::Status(options) => client::status::run(&options),
             Command::Token(command) => client::tokens::run(&command),
             Command::Offsets(command) => offsets::run(&command),
+            Command::Dlq(command) => dlq::run(&command),
             Command::Savepoint(command) => savepoint::run(&command),
             Command::State(command) => state::run(&command),
             Command::Demo(options) => demo::run(&options),

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use weir_control::host::{
-    CheckpointInfo, Comparison, DryRun, Host, Inspected, Listener, OnlineCheck, OperatorTest, OperatorTested,
-    PipelineDocument, Refused, RunningPipeline, SavepointInfo, StartPipeline, SwapAsked,
+    CheckpointInfo, Comparison, DryRun, Host, Inspected, LettersAsked, LettersFound, Listener, OnlineCheck,
+    OperatorTest, OperatorTested, PipelineDocument, Refused, RunningPipeline, SavepointInfo, StartPipeline,
+    SwapAsked,
 };
 use weir_runtime::data_dir::DataDir;
 use weir_state::backend::{SharedStateMemory, StateMemory};
@@ -126,6 +127,10 @@ impl Host for WeirHost {
 
     fn dry_run(&self, asked: &SwapAsked) -> Result<DryRun, Refused> {
         dry_run::dry_run(self, asked)
+    }
+
+    fn letters(&self, document: &PipelineDocument, asked: &LettersAsked) -> Result<LettersFound, Refused> {
+        self.find_letters(document, asked)
     }
 
     fn checkpoints(&self, pipeline: &str) -> Result<Vec<CheckpointInfo>, Refused> {

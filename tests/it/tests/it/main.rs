@@ -13,6 +13,7 @@ mod chaos;
 mod co_partitioned;
 mod codecs;
 mod demo;
+mod dlq;
 mod event_time;
 mod explained;
 mod full_disk;
