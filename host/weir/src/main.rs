@@ -18,6 +18,7 @@ mod component_store;
 mod components;
 mod connectors;
 mod dead_letters;
+mod explained;
 mod failure;
 mod guest_voice;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod kill_points;
 mod logging;
 mod memory;
 mod offsets;
+mod online;
 mod pipeline_file;
 mod pipeline_place;
 mod prepared_pipeline;

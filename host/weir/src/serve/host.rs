@@ -2,7 +2,7 @@
 
 use super::allowed::Allowed;
 use super::sampling::Sampler;
-use super::{child, comparison, document, dry_run, offsets, on_disk, running, scratch};
+use super::{child, comparison, document, dry_run, looking, offsets, on_disk, running, scratch};
 use crate::failure::Failure;
 use crate::memory;
 use serde::Deserialize;
@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use weir_control::host::{
     CheckpointInfo, Comparison, DryRun, Host, Inspected, LettersAsked, LettersFound, Listener, OffsetsReset,
-    OperatorTest, OperatorTested, PipelineDocument, PipelineOffsets, Refused, ResetOffsets, RunningPipeline,
-    SavepointInfo, StartPipeline, SwapAsked, UpgradeStatus,
+    OnlineCheck, OperatorTest, OperatorTested, PipelineDocument, PipelineOffsets, Refused, ResetOffsets,
+    RunningPipeline, SavepointInfo, StartPipeline, SwapAsked, UpgradeStatus,
 };
 use weir_runtime::data_dir::DataDir;
 use weir_state::backend::{SharedStateMemory, StateMemory};
@@ -107,6 +107,18 @@ impl Host for WeirHost {
 
     fn check(&self, document: &PipelineDocument) -> Result<(), Refused> {
         document::prepare(document, &self.allowed, &self.engine).map(|_| ())
+    }
+
+    fn explain(&self, document: &PipelineDocument) -> Result<Value, Refused> {
+        looking::explain(self, document)
+    }
+
+    fn look(&self, document: &PipelineDocument) -> Result<Vec<OnlineCheck>, Refused> {
+        looking::look(self, document)
+    }
+
+    fn schema(&self) -> Value {
+        crate::pipeline_file::schema()
     }
 
     fn compare(&self, old: Option<&PipelineDocument>, new: &PipelineDocument) -> Result<Comparison, Refused> {

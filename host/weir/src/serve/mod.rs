@@ -22,6 +22,7 @@ pub mod host;
 pub mod inspected;
 mod kept_document;
 mod letters;
+mod looking;
 mod next_start;
 mod offsets;
 mod on_disk;
