@@ -8,6 +8,8 @@ mod events;
 pub mod extract;
 mod files;
 mod health;
+mod letters;
+mod offsets;
 mod operators;
 mod pages;
 mod pipelines;
@@ -50,9 +52,12 @@ pub fn routes() -> (Router<Arc<Control>>, Value) {
         .routes(routes!(pipelines::pipeline_status))
         .routes(routes!(pipelines::list_revisions))
         .routes(routes!(savepoints::list_checkpoints))
+        .routes(routes!(offsets::show_offsets, offsets::reset_offsets))
         .routes(routes!(savepoints::list_savepoints, savepoints::create_savepoint))
         .routes(routes!(savepoints::delete_savepoint))
         .routes(routes!(savepoints::export_savepoint))
+        .routes(routes!(letters::list_letters))
+        .routes(routes!(letters::replay_letters))
         .routes(routes!(events::pipeline_events))
         .routes(routes!(swaps::swap_operator))
         .routes(routes!(swaps::rollback_pipeline))

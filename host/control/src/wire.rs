@@ -1,6 +1,8 @@
 //! What goes over HTTP, version 1: requests and answers. Each file is one kind of resource; nothing else of this crate
 //! is seen by a client.
 
+pub mod letters;
+pub mod offsets;
 pub mod operators;
 pub mod page;
 pub mod paths;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::decision::Owner;
 use weir_protocol::feature_level::{FeatureLevel, Known, Marking, next};
+use weir_protocol::remedy::Remedy;
 
 /// A data directory that this process holds.
 #[derive(Debug)]
@@ -98,7 +99,8 @@ impl DataDir {
                     "{} belongs to another pipeline (owner {}, this one is {owner}: name or id_prefix differ); use another --data-dir, or move it away",
                     path.display(),
                     found.trim()
-                )));
+                ))
+                .helped_by(Remedy::OwnDataDir));
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 crate::checkpoint_store::write_durably(&path, "OWNER", format!("{owner}\n").as_bytes())

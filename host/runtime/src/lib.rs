@@ -45,6 +45,7 @@ pub mod persist;
 pub mod pinned_state;
 pub mod placement;
 pub mod recovery;
+pub mod replay;
 mod retention;
 pub mod savepoint_store;
 pub mod sink_task;

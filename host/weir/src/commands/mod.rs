@@ -3,6 +3,7 @@
 mod child;
 mod client;
 mod demo;
+pub mod dlq;
 mod offsets;
 mod operator_inspect;
 mod operator_new;
@@ -45,6 +46,9 @@ pub enum Command {
     /// Show and reset where a stopped pipeline goes on
     #[command(subcommand)]
     Offsets(offsets::OffsetsCommand),
+    /// Look at dead letters, and send them back into the operators that failed
+    #[command(subcommand)]
+    Dlq(dlq::DlqCommand),
     /// Make, move and remove savepoints, also beside a running host
     #[command(subcommand)]
     Savepoint(savepoint::SavepointCommand),
@@ -102,6 +106,7 @@ impl Command {
             Command::Status(options) => client::status::run(&options),
             Command::Token(command) => client::tokens::run(&command),
             Command::Offsets(command) => offsets::run(&command),
+            Command::Dlq(command) => dlq::run(&command),
             Command::Savepoint(command) => savepoint::run(&command),
             Command::State(command) => state::run(&command),
             Command::Upgrade(command) => upgrade::run(&command),

@@ -49,6 +49,7 @@ fn known(number: i32) -> KnownPartition {
         partition: Partition::new("orders", number),
         policy: StartPolicy::Latest,
         covered: true,
+        letters: false,
     }
 }
 
