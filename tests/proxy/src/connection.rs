@@ -48,12 +48,8 @@ impl Connection {
     /// Passes everything on, in both directions, until one side has ended.
     pub(crate) fn serve(client: TcpStream, broker: TcpStream, rules: Arc<Rules>) {
         let _ = (client.set_nodelay(true), broker.set_nodelay(true));
-        let shared = Arc::new(Shared {
-            client,
-            broker,
-            fates: Mutex::default(),
-            silent: AtomicBool::new(false),
-        });
+        let shared =
+            Arc::new(Shared { client, broker, fates: Mutex::default(), silent: AtomicBool::new(false) });
         let own = shared.clone();
         let requests = move || {
             let _ = own.pass_requests(&rules);
@@ -63,9 +59,10 @@ impl Connection {
             let _ = shared.pass_answers();
             close(&shared.client);
         };
-        for (name, run) in
-            [("proxy-requests", Box::new(requests) as Box<dyn FnOnce() + Send>), ("proxy-answers", Box::new(answers))]
-        {
+        for (name, run) in [
+            ("proxy-requests", Box::new(requests) as Box<dyn FnOnce() + Send>),
+            ("proxy-answers", Box::new(answers)),
+        ] {
             let started = std::thread::Builder::new().name(name.to_owned()).spawn(run);
             started.expect("a machine that runs tests can start a thread");
         }

@@ -42,7 +42,8 @@ impl Proxy {
     pub fn before(broker: SocketAddr) -> io::Result<Proxy> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let (rules, stopped, open) = (Arc::new(Rules::default()), Arc::new(AtomicBool::new(false)), Open::default());
+        let (rules, stopped, open) =
+            (Arc::new(Rules::default()), Arc::new(AtomicBool::new(false)), Open::default());
         let (own_rules, own_stopped, own_open) = (rules.clone(), stopped.clone(), open.clone());
         let accept = move || {
             for client in listener.incoming() {
@@ -52,7 +53,9 @@ impl Proxy {
                 // A broker that is gone is met as it is without a proxy: the connection ends at once.
                 let connected = client.and_then(|client| Ok((client, TcpStream::connect(broker)?)));
                 let Ok((client, broker)) = connected else { continue };
-                let Ok(both) = client.try_clone().and_then(|own| Ok([own, broker.try_clone()?])) else { continue };
+                let Ok(both) = client.try_clone().and_then(|own| Ok([own, broker.try_clone()?])) else {
+                    continue;
+                };
                 let mut open = own_open.lock().unwrap_or_else(PoisonError::into_inner);
                 open.retain(|sockets| sockets.iter().all(|socket| socket.peer_addr().is_ok()));
                 open.push(both);

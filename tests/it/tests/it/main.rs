@@ -8,6 +8,7 @@
 mod harness;
 
 mod api_fuzz;
+mod backlog;
 mod broker_crash;
 mod chaos;
 mod co_partitioned;
