@@ -25,6 +25,7 @@ pub mod registry;
 pub mod security;
 pub mod service;
 pub mod store;
+pub mod upgrade;
 pub mod wire;
 
 pub use options::{Limits, Options, TlsFiles};

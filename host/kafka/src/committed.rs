@@ -29,9 +29,18 @@ pub(crate) enum Isolation {
 
 /// A consumer that only reads and writes what its group has committed.
 pub(crate) fn consumer(shared: &Shared, isolation: Isolation) -> Result<Client, ConnectorError> {
+    consumer_of(shared, &shared.group, isolation)
+}
+
+/// The same of any group.
+pub(crate) fn consumer_of(
+    shared: &Shared,
+    group: &str,
+    isolation: Isolation,
+) -> Result<Client, ConnectorError> {
     let client_id = format!("{}-decision", shared.client_id);
     let mut settings = client_settings(&shared.spec, Kind::Consumer, &client_id);
-    settings.set("group.id", &shared.group);
+    settings.set("group.id", group);
     if isolation == Isolation::Unstable {
         settings.set("isolation.level", "read_uncommitted");
     }

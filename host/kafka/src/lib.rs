@@ -8,7 +8,7 @@
 //! - `slots`, `slot`, `transactional_producer`, `transaction_thread`: two transactional ids in turn, each call under
 //!   a watchdog
 //! - [`decision_log`], `committed`: where an epoch becomes true, and how that is read
-//! - [`checks`], [`offsets`]: before a start, and beside a run
+//! - [`checks`], `offsets`: before a start, and beside a run
 //! - [`properties`]: what a user may set
 //! - `client`, `noted`, `client_error`, `admin`, `partition_list`, `topic_handle`: the C interface
 //!
@@ -24,7 +24,7 @@ pub mod cluster;
 mod committed;
 pub mod decision_log;
 mod noted;
-pub mod offsets;
+mod offsets;
 mod partition_list;
 pub mod properties;
 mod reader;

@@ -10,6 +10,7 @@ use crate::manifest::PreparedHandle;
 use crate::output::Output;
 use crate::plan::OperatorLimits;
 use crate::position::{Partition, Positions};
+use crate::remedy::{Called, Remedy};
 use crate::slots::Slots;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub struct ConnectorError {
     pub kind: ErrorKind,
     /// One line for a person: what was found where, what was expected, what to do.
     pub message: String,
+    /// The command that helps. Who knows how the pipeline is called adds it to the line: [`ConnectorError::told`].
+    pub remedy: Option<Box<Remedy>>,
 }
 
 /// What follows from an error.
@@ -37,24 +40,41 @@ pub enum ErrorKind {
 }
 
 impl ConnectorError {
+    fn new(kind: ErrorKind, message: String) -> ConnectorError {
+        ConnectorError { kind, message, remedy: None }
+    }
+
+    /// The same with the command that helps.
+    pub fn helped_by(self, remedy: Remedy) -> ConnectorError {
+        ConnectorError { remedy: Some(Box::new(remedy)), ..self }
+    }
+
+    /// The line with the command that helps, where there is one.
+    pub fn told(&self, called: &Called) -> String {
+        match &self.remedy {
+            Some(remedy) => format!("{}; {}", self.message, remedy.told(called)),
+            None => self.message.clone(),
+        }
+    }
+
     /// An error that may pass.
     pub fn transient(message: impl Into<String>) -> ConnectorError {
-        ConnectorError { kind: ErrorKind::Transient, message: message.into() }
+        ConnectorError::new(ErrorKind::Transient, message.into())
     }
 
     /// An error that no restart mends.
     pub fn permanent(message: impl Into<String>) -> ConnectorError {
-        ConnectorError { kind: ErrorKind::Permanent, message: message.into() }
+        ConnectorError::new(ErrorKind::Permanent, message.into())
     }
 
     /// Another producer has taken over, or the transaction timed out.
     pub fn fenced(message: impl Into<String>) -> ConnectorError {
-        ConnectorError { kind: ErrorKind::Fenced, message: message.into() }
+        ConnectorError::new(ErrorKind::Fenced, message.into())
     }
 
     /// A person has to decide.
     pub fn refused(message: impl Into<String>) -> ConnectorError {
-        ConnectorError { kind: ErrorKind::Refused, message: message.into() }
+        ConnectorError::new(ErrorKind::Refused, message.into()).helped_by(Remedy::Show)
     }
 }
 

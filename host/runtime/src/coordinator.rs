@@ -35,6 +35,7 @@ use weir_protocol::epoch::{CheckpointId, Epoch, Incarnation};
 use weir_protocol::kill_point::reached;
 use weir_protocol::manifest::{Manifest, ManifestHash};
 use weir_protocol::position::{Partition, Positions};
+use weir_protocol::remedy::Remedy;
 use weir_protocol::state::StatePart;
 use weir_protocol::swap;
 
@@ -280,7 +281,8 @@ impl<'a> Coordinator<'a> {
             Report::Verified(Some(damage)) => Some(Event::Failed(ConnectorError::refused(format!(
                 "checkpoint {}, from which this run was restored, is damaged: {damage}; nothing that depends on it was written or decided; bring the file back from a copy, or start from a savepoint (weir run --from-savepoint)",
                 self.options.recovered.start
-            )))),
+            ))
+            .helped_by(Remedy::Savepoints))),
             Report::Prepared { swap, result } => self.swap_prepared(swap, result)?,
             Report::Ended { subtask } => {
                 self.ended.insert(subtask);

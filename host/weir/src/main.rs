@@ -6,15 +6,18 @@
 //! - [`component_store`], [`savepoint_schedule`]: what a run keeps for savepoints, and when it takes them
 //! - [`components`]: the operators of a plan, compiled and checked
 //! - [`connectors`]: the one list of adapters
+//! - [`dead_letters`]: what is in the sinks of dead letters, and which of it a replay would take
 //! - [`serve`]: what the control plane asks of this host
 //! - [`state_lines`]: entries of keyed state as people read them
 //! - [`logging`], [`status`], [`signals`]: what a person sees and says while a pipeline runs
 //! - `kill_points`: with the feature of that name, where a test ends the process
 
+mod called;
 mod commands;
 mod component_store;
 mod components;
 mod connectors;
+mod dead_letters;
 mod failure;
 mod guest_voice;
 #[cfg(test)]
@@ -23,10 +26,13 @@ mod help_texts;
 mod kill_points;
 mod logging;
 mod memory;
+mod offsets;
 mod pipeline_file;
 mod pipeline_place;
 mod prepared_pipeline;
 mod rates;
+#[cfg(test)]
+mod refusal_texts;
 mod savepoint_schedule;
 mod serve;
 mod signals;

@@ -24,6 +24,7 @@ mod disks;
 mod endings;
 mod network;
 mod questions;
+mod replays;
 mod served;
 mod swapping;
 mod versions;
@@ -160,6 +161,9 @@ impl Soak {
         if let Fault::BadOperator(bad) = fault {
             return self.live_badly(bad, parallelism);
         }
+        if let Fault::Replay(kill_after) = fault {
+            return self.replay(kill_after, parallelism);
+        }
         let before = self.settled();
         let started = Instant::now();
         let set = format!("parallelism={parallelism}");
@@ -169,7 +173,9 @@ impl Soak {
         }
         // The decision is read at a start only.
         let at_start = match &fault {
-            Fault::Network(_, fault) if fault.api == Api::OffsetFetch => Some((self.arm(fault), fault.action)),
+            Fault::Network(_, fault) if fault.api == Api::OffsetFetch => {
+                Some((self.arm(fault), fault.action))
+            }
             _ => None,
         };
         let mut weir = self.keyed.job.start_with(&options, &[]);
@@ -192,7 +198,7 @@ impl Soak {
             return self.kill(&mut weir, format!("{said}, {action:?} at OffsetFetch of its start, kill -9"));
         }
         match fault {
-            Fault::KillAfterStart(_) | Fault::BadOperator(_) => said,
+            Fault::KillAfterStart(_) | Fault::BadOperator(_) | Fault::Replay(_) => said,
             Fault::Network(after, fault) => {
                 pause(after);
                 self.survives_request(&mut weir, &fault, said)

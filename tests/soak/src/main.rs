@@ -67,7 +67,8 @@ fn main() -> ExitCode {
     let time = Duration::from_secs(options.minutes * 60);
     let (moments, modules) = (Moments::new(seed), modules::Modules::new(seed, modules));
     let binaries = stage::Binaries::new(options.weir_other);
-    let mut soak = lives::Soak::begin(moments, options.burst, !options.no_broker_kills, swaps, modules, binaries);
+    let mut soak =
+        lives::Soak::begin(moments, options.burst, !options.no_broker_kills, swaps, modules, binaries);
     let went_well = soak.run(time) && soak.drain();
     let summary = soak.end();
     println!("{summary}");

@@ -6,7 +6,7 @@ use crate::harness::small_disk::fill_but;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -47,12 +47,13 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// The one under test, and another version of it; without one the same again.
+    /// The one under test, and another version of it; without one the same, told to be the version before.
     pub fn new(other: Option<PathBuf>) -> Binaries {
         let stage = PathBuf::from(std::env::var_os(STAGE).unwrap_or_else(|| OsString::from(".")));
         let own = PathBuf::from(std::env::var_os(BINARY).expect("`enter` has set it"));
         let other = other.map(|other| other.canonicalize().expect("--weir-other names a binary"));
-        Binaries { link: stage.join("weir"), both: [own.clone(), other.unwrap_or(own)], current: 0 }
+        let other = other.unwrap_or_else(|| before(&stage, &own));
+        Binaries { link: stage.join("weir"), both: [own, other], current: 0 }
     }
 
     /// The next life is one of the other binary.
@@ -60,9 +61,19 @@ impl Binaries {
         self.current = 1 - self.current;
         let beside = self.link.with_extension("next");
         let _ = fs::remove_file(&beside);
-        let changed = symlink(&self.both[self.current], &beside).and_then(|()| fs::rename(&beside, &self.link));
+        let changed =
+            symlink(&self.both[self.current], &beside).and_then(|()| fs::rename(&beside, &self.link));
         changed.expect("the link is ours");
     }
+}
+
+/// A program that becomes the weir before this one, which knows no newer feature level.
+fn before(stage: &Path, own: &Path) -> PathBuf {
+    let script = stage.join("weir-before");
+    let text = format!("#!/bin/sh\nWEIR_NEWEST_LEVEL=1 exec '{}' \"$@\"\n", own.display());
+    fs::write(&script, text).expect("a script");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("the script is ours");
+    script
 }
 
 impl Drop for Binaries {
@@ -83,7 +94,10 @@ impl Disk {
     pub fn mount(at: PathBuf, link: PathBuf) -> Disk {
         fs::create_dir_all(&at).expect("a place for the disk");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", DISK, "tmpfs"]).arg(&at).status();
-        assert!(mounted.is_ok_and(|status| status.success()), "a tmpfs can be mounted in a namespace of our own");
+        assert!(
+            mounted.is_ok_and(|status| status.success()),
+            "a tmpfs can be mounted in a namespace of our own"
+        );
         let disk = Disk { at, link, directory: 0 };
         fs::create_dir(disk.current()).expect("a data directory");
         symlink(disk.current(), &disk.link).expect("a link to it");

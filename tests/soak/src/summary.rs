@@ -26,6 +26,10 @@ pub struct Summary {
     pub rolling_updates: u64,
     /// Lives of another binary than the one before.
     pub changes_of_binary: u64,
+    /// Replays of all dead letters that came to their end.
+    pub replays: u64,
+    /// Kill -9 in a replay; they are among the kills of the host.
+    pub killed_replays: u64,
     /// Lives with a bad operator.
     pub bad_operators: u64,
     /// Kill -9 of the host beside a swap; they are among its kills.
@@ -162,12 +166,18 @@ impl fmt::Display for Summary {
             f,
             "host kills     {kills} (and {stops} stops, {pauses} pauses, {broker_kills} broker kills, {bad_operators} bad operators)"
         )?;
-        let network: Vec<String> = self.network.iter().map(|(action, count)| format!("{action} {count}")).collect();
+        let network: Vec<String> =
+            self.network.iter().map(|(action, count)| format!("{action} {count}")).collect();
         writeln!(f, "network faults {} ({})", self.network.values().sum::<u64>(), network.join(", "))?;
         writeln!(
             f,
             "other faults   {} full disks, {} second copies, {} rolling updates, {} changes of the binary",
             self.full_disks, self.copies, self.rolling_updates, self.changes_of_binary
+        )?;
+        writeln!(
+            f,
+            "replays        {} of all dead letters, {} more were killed",
+            self.replays, self.killed_replays
         )?;
         writeln!(f, "recoveries     start to first decided output: {}", times(&self.recoveries))?;
         self.write_swaps(f)?;

@@ -1,6 +1,7 @@
 //! `weir run`: a pipeline until it ends, is stopped, or cannot go on.
 
 use super::{DataDirOptions, PipelineOptions, savepoint};
+use crate::called;
 use crate::component_store;
 use crate::connectors::PlanConnectors;
 use crate::failure::{Exit, Failure};
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use weir_kafka::Level;
 use weir_protocol::decision::Owner;
 use weir_protocol::plan::{Guarantee, Plan};
+use weir_protocol::remedy::Called;
 use weir_runtime::clock::SystemClock;
 use weir_runtime::connect::{Connectors, Operators};
 use weir_runtime::data_dir::DataDir;
@@ -66,12 +68,18 @@ pub struct Options {
 /// Runs the pipeline of a file.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
     logging::start(options.log_format);
+    let mut called = called::on_the_command_line(&options.pipeline.file, &options.data.data_dir);
+    live(options, &mut called).map_err(|failure| failure.told(&called))
+}
+
+fn live(options: &Options, called: &mut Called) -> Result<Exit, Failure> {
     let file = prepared_pipeline::read_file(&options.pipeline.file, &options.pipeline.overrides)?;
     let data_dir = DataDir::open(&options.data.data_dir)?;
     let engine =
         Engine::new(Some(data_dir.compiled())).map_err(|error| Failure::failed(error.to_string()))?;
     let PreparedPipeline { plan, operators, metrics } =
         prepared_pipeline::prepare(&file, &engine, Missing::Refused)?;
+    called::by_its_plan(called, &plan);
     let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
     let directory = data_dir.pipeline(&plan.spec.name, &owner)?;
     let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
@@ -102,6 +110,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         connectors: Arc::new(connectors) as Arc<dyn Connectors>,
         owner,
         directory,
+        level: data_dir.level().clone(),
         until_end: options.until_end,
         drain: options.drain,
         restart_finished: options.restart_finished,
@@ -192,7 +201,7 @@ fn report_checks(connectors: &PlanConnectors) -> Result<(), Failure> {
         None => Ok(()),
         Some(last) => {
             let details = messages.into_iter().map(|message| format!("weir: error: {message}")).collect();
-            Err(Failure { exit: Exit::Configuration, details, message: last })
+            Err(Failure { details, ..Failure::configuration(last) })
         }
     }
 }
@@ -202,14 +211,11 @@ fn end(outcome: Outcome, pipeline: &str, meters: &Meters) -> Result<Exit, Failur
         Outcome::Finished => "finished",
         Outcome::Stopped => "stopped",
         Outcome::Superseded(record) => {
-            return Err(Failure {
-                exit: Exit::Superseded,
-                details: Vec::new(),
-                message: format!(
-                    "{pipeline}: another weir has taken over (checkpoint {}); this one has ended",
-                    record.id
-                ),
-            });
+            let message = format!(
+                "{pipeline}: another weir has taken over (checkpoint {}); this one has ended",
+                record.id
+            );
+            return Err(Failure::new(Exit::Superseded, message));
         }
         Outcome::Failed(error) => return Err(error.into()),
     };

@@ -62,6 +62,16 @@ fn parse_bytes(text: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| "expected a size with its unit, such as 64MiB".to_owned())
 }
 
+/// Where a client on this machine finds the server.
+fn url(options: &Options) -> String {
+    let scheme = if options.tls_cert.is_some() { "https" } else { "http" };
+    let mut listen = options.listen;
+    if listen.ip().is_unspecified() {
+        listen.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    format!("{scheme}://{listen}")
+}
+
 /// Serves until a signal asks for the end.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
     logging::start(options.log_format);
@@ -77,7 +87,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let allowed =
         Allowed { files, paths: options.allowed_paths.clone(), variables: options.allowed_variables.clone() };
     let state_memory_max = options.state_memory_max.and_then(|bytes| usize::try_from(bytes).ok());
-    let host = WeirHost::new(data_dir, allowed, state_memory_max)?;
+    let host = WeirHost::new(data_dir, allowed, state_memory_max, url(options))?;
     let tls = match (&options.tls_cert, &options.tls_key) {
         (Some(certificates), Some(key)) => {
             Some(TlsFiles { certificates: certificates.clone(), key: key.clone() })

@@ -2,7 +2,7 @@
 
 use super::allowed::Allowed;
 use super::sampling::Sampler;
-use super::{child, comparison, document, dry_run, running, scratch};
+use super::{child, comparison, document, dry_run, offsets, on_disk, running, scratch};
 use crate::failure::Failure;
 use crate::memory;
 use serde::Deserialize;
@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use weir_control::host::{
-    CheckpointInfo, Comparison, DryRun, Host, Inspected, Listener, OperatorTest, OperatorTested,
-    PipelineDocument, Refused, RunningPipeline, SavepointInfo, StartPipeline, SwapAsked,
+    CheckpointInfo, Comparison, DryRun, Host, Inspected, LettersAsked, LettersFound, Listener, OffsetsReset,
+    OperatorTest, OperatorTested, PipelineDocument, PipelineOffsets, Refused, ResetOffsets, RunningPipeline,
+    SavepointInfo, StartPipeline, SwapAsked, UpgradeStatus,
 };
 use weir_runtime::data_dir::DataDir;
 use weir_state::backend::{SharedStateMemory, StateMemory};
@@ -25,14 +26,18 @@ pub struct WeirHost {
     allowed: Allowed,
     memory: SharedStateMemory,
     sampler: Sampler,
+    /// Where clients find it.
+    url: String,
 }
 
 impl WeirHost {
-    /// A host with a data directory. `state_memory_max` is for the keyed state of all pipelines.
+    /// A host with a data directory. `state_memory_max` is for the keyed state of all pipelines, `url` for the commands
+    /// that refusals name.
     pub fn new(
         data_dir: DataDir,
         allowed: Allowed,
         state_memory_max: Option<usize>,
+        url: String,
     ) -> Result<WeirHost, Failure> {
         let engine =
             Engine::new(Some(data_dir.compiled())).map_err(|error| Failure::failed(error.to_string()))?;
@@ -42,7 +47,7 @@ impl WeirHost {
         let memory = SharedStateMemory::new(StateMemory::of(bytes));
         let sampler =
             Sampler::start().map_err(|error| Failure::failed(format!("no thread for rates: {error}")))?;
-        Ok(WeirHost { data_dir, engine, allowed, memory, sampler })
+        Ok(WeirHost { data_dir, engine, allowed, memory, sampler, url })
     }
 
     pub(super) fn data_dir(&self) -> &DataDir {
@@ -59,6 +64,10 @@ impl WeirHost {
 
     pub(super) fn memory(&self) -> &SharedStateMemory {
         &self.memory
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     pub(super) fn sampler(&self) -> &Sampler {
@@ -116,6 +125,10 @@ impl Host for WeirHost {
         dry_run::dry_run(self, asked)
     }
 
+    fn letters(&self, document: &PipelineDocument, asked: &LettersAsked) -> Result<LettersFound, Refused> {
+        self.find_letters(document, asked)
+    }
+
     fn checkpoints(&self, pipeline: &str) -> Result<Vec<CheckpointInfo>, Refused> {
         self.list_checkpoints(pipeline)
     }
@@ -136,11 +149,31 @@ impl Host for WeirHost {
         self.write_savepoint(pipeline, name, to)
     }
 
+    fn offsets(&self, document: &PipelineDocument) -> Result<PipelineOffsets, Refused> {
+        offsets::show(self, document)
+    }
+
+    fn reset_offsets(
+        &self,
+        document: &PipelineDocument,
+        asked: &ResetOffsets,
+    ) -> Result<OffsetsReset, Refused> {
+        offsets::reset(self, document, asked)
+    }
+
     fn discard(&self, pipeline: &str) -> Result<(), Refused> {
         self.to_trash(pipeline)
     }
 
     fn empty_trash(&self, older_than: Duration) -> Result<(), Refused> {
         self.take_out_trash(older_than)
+    }
+
+    fn upgrade(&self) -> UpgradeStatus {
+        crate::commands::upgrade::status(self.data_dir.level().level())
+    }
+
+    fn finalize_upgrade(&self) -> Result<(), Refused> {
+        self.data_dir.finalize().map(|_| ()).map_err(on_disk::refused)
     }
 }

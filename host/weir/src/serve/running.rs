@@ -3,9 +3,11 @@
 use super::document;
 use super::host::WeirHost;
 use super::kept_document::KeptDocument;
+use super::letters::ReplayLife;
 use super::on_disk::{refused, unavailable};
 use super::running_status::Shape;
 use super::sampling::Recent;
+use crate::called;
 use crate::commands::savepoint::now_ms;
 use crate::connectors::PlanConnectors;
 use crate::pipeline_place;
@@ -22,9 +24,11 @@ use weir_control::host::{
     StartPipeline, SwapAsked, SwapEvent,
 };
 use weir_kafka::Level;
+use weir_protocol::connector::ConnectorError;
 use weir_protocol::decision::Owner;
 use weir_protocol::epoch::{Epoch, Incarnation};
 use weir_protocol::plan::{Guarantee, Plan};
+use weir_protocol::remedy::Called;
 use weir_protocol::swap::Rules;
 use weir_runtime::clock::SystemClock;
 use weir_runtime::connect::Connectors;
@@ -64,6 +68,8 @@ pub fn start(
         Some(candidate) => Some(version(document::prepare(candidate, host.allowed(), host.engine())?)),
         None => None,
     };
+    let called = called::on_a_server(&plan, host.url());
+    let refused = |error: ConnectorError| refused(ConnectorError { message: error.told(&called), ..error });
     let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
     let directory = host.data_dir().pipeline(&name, &owner).map_err(refused)?;
     let candidate_toml = start.candidate.as_ref().map(|candidate| candidate.toml.clone());
@@ -76,6 +82,14 @@ pub fn start(
     };
     let connectors = PlanConnectors::sharing(plan.clone(), directory.clone(), host.memory().clone());
     report_checks(&name, &connectors)?;
+    let replay = match &start.replay {
+        Some(_) if start.candidate.is_some() => {
+            tracing::warn!(pipeline = name, "a swap was under way: dead letters are not replayed");
+            None
+        }
+        Some(letters) => Some(ReplayLife::prepare(host, &start.document, letters)?),
+        None => None,
+    };
     let schedule = schedule(host, &plan, &directory)?;
     let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
     let (stop, stops) = bounded(1);
@@ -98,6 +112,7 @@ pub fn start(
         connectors: Arc::new(connectors) as Arc<dyn Connectors>,
         owner,
         directory,
+        level: host.data_dir().level().clone(),
         until_end: false,
         drain: false,
         restart_finished: start.restart_finished,
@@ -111,7 +126,8 @@ pub fn start(
     };
     let thread = std::thread::Builder::new().name(format!("p-{name}"));
     let started = thread.spawn(move || {
-        let ending = live(&run);
+        let replayed = replay.and_then(|replay| replay_first(&run, &replay, &called, &*listener));
+        let ending = replayed.unwrap_or_else(|| live(&run, &called));
         drop(schedule);
         listener.happened(&name, PipelineEvent::Ended(ending));
     });
@@ -119,13 +135,41 @@ pub fn start(
     Ok(Box::new(running))
 }
 
+/// The life in which dead letters come back; how the pipeline ended, where it did not come to its next life.
+fn replay_first(run: &Run, replay: &ReplayLife, called: &Called, listener: &dyn Listener) -> Option<Ending> {
+    if replay.letters > 0 {
+        let life = Run {
+            versions: replay.versions.clone(),
+            connectors: replay.connectors.clone(),
+            meters: replay.meters.clone(),
+            requests: handle::no_requests(),
+            owner: run.owner.clone(),
+            directory: run.directory.clone(),
+            stop: run.stop.clone(),
+            notices: run.notices.clone(),
+            clock: run.clock.clone(),
+            level: run.level.clone(),
+            from_savepoint: None,
+            ..*run
+        };
+        match live(&life, called) {
+            Ending::Finished => {}
+            ended => return Some(ended),
+        }
+    }
+    let pipeline = &run.versions.current().plan.spec.name;
+    let event = PipelineEvent::Replayed { letters: replay.letters, failed_again: replay.failed_again() };
+    listener.happened(pipeline, event);
+    None
+}
+
 /// All lives of the pipeline. A panic in it is the end of this pipeline, and of no other.
-fn live(run: &Run) -> Ending {
+fn live(run: &Run, called: &Called) -> Ending {
     match catch_unwind(AssertUnwindSafe(|| supervisor::run(run))) {
         Ok(Outcome::Finished) => Ending::Finished,
         Ok(Outcome::Stopped) => Ending::Stopped,
         Ok(Outcome::Superseded(record)) => Ending::Superseded(format!("checkpoint {}", record.id)),
-        Ok(Outcome::Failed(error)) => Ending::Failed(error.message),
+        Ok(Outcome::Failed(error)) => Ending::Failed(error.told(called)),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");

@@ -17,7 +17,12 @@ pub(super) const LONG_EPOCHS: &str = "checkpoint.interval=4s";
 
 impl Soak {
     /// A second copy starts. With `rolling` the first is asked to stop so much later, as an orchestrator does.
-    pub(super) fn survives_copy(&mut self, weir: &mut Weir, rolling: Option<Duration>, said: String) -> String {
+    pub(super) fn survives_copy(
+        &mut self,
+        weir: &mut Weir,
+        rolling: Option<Duration>,
+        said: String,
+    ) -> String {
         let what = if rolling.is_some() { "rolling update" } else { "second copy" };
         let said = format!("{said}, {what}");
         // Directly behind a decision there is most time until the next.
@@ -89,7 +94,9 @@ impl Soak {
                 said
             }
             // The first has decided its last epoch behind the copy.
-            Went::Ended if stopped && second.exit_code() == REFUSED => format!("{said} was refused, the old one stopped"),
+            Went::Ended if stopped && second.exit_code() == REFUSED => {
+                format!("{said} was refused, the old one stopped")
+            }
             wrong => self.wrong(second, &format!("the second copy {wrong}, {said}")),
         }
     }

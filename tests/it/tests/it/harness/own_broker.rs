@@ -132,7 +132,8 @@ fn home() -> PathBuf {
     home.expect("no Kafka broker for the tests: run `cargo xtask test`")
 }
 
-fn classes() -> String {
+/// The class path of Kafka's own programs.
+pub fn classes() -> String {
     home().join("libs/*").display().to_string()
 }
 
