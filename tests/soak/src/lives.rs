@@ -10,14 +10,19 @@ use crate::harness::own_broker::OwnBroker;
 use crate::harness::waiting::{LOOK_EVERY, pause};
 use crate::harness::weir::Weir;
 use crate::modules::Modules;
+use crate::stage::{Binaries, Disk};
 use crate::summary::Summary;
+use proxy::Api;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+mod copies;
+mod disks;
 mod endings;
+mod network;
 mod questions;
 mod replays;
 mod served;
@@ -35,6 +40,10 @@ const TRANSACTIONS: &str = "[kafka.main]\ntransaction_timeout = \"120s\"\n";
 /// Behind a probation that rolls back, or a broker that comes back, the first epoch holds all that has piled up, and the
 /// machine may be busy with something else.
 const CHECKPOINTS: &str = "timeout = \"60s\"";
+/// How long weir's clients wait for an answer that a fault has taken away.
+const PROPERTIES: &str = "[kafka.main.properties]\n\"socket.timeout.ms\" = \"4000\"";
+/// Of so many lives one is of another binary than the life before.
+const CHANGE_EVERY: u64 = 4;
 /// Looks without news after which the reader has read all there is: twice as long as a fetch that finds nothing.
 const QUIET_LOOKS: u32 = 5;
 
@@ -42,6 +51,8 @@ const QUIET_LOOKS: u32 = 5;
 pub struct Soak {
     broker: OwnBroker,
     keyed: KeyedJob,
+    disk: Disk,
+    binaries: Binaries,
     moments: Moments,
     brokers_die: bool,
     swaps: Swaps,
@@ -74,14 +85,26 @@ impl fmt::Display for Went {
 
 impl Soak {
     /// Starts a broker, the load and the reader. So many swaps and modules are to come to an end.
-    pub fn begin(moments: Moments, burst: u64, brokers_die: bool, swaps: u64, modules: Modules) -> Soak {
+    pub fn begin(
+        moments: Moments,
+        burst: u64,
+        brokers_die: bool,
+        swaps: u64,
+        modules: Modules,
+        binaries: Binaries,
+    ) -> Soak {
         let broker = OwnBroker::start();
         let mut keyed = KeyedJob::start(&Cluster::at(&broker.address()), "soak", burst, POISON_EVERY);
         keyed.job.text = keyed.job.text.replace("[kafka.main]\n", TRANSACTIONS);
         keyed.job.text = keyed.job.text.replace("timeout = \"20s\"", CHECKPOINTS);
+        keyed.job.text = keyed.job.text.replace(&broker.address(), &broker.proxied_address());
+        keyed.job.add(PROPERTIES);
+        let disk = Disk::mount(keyed.job.path("disk"), keyed.job.data_dir());
         Soak {
             broker,
             keyed,
+            disk,
+            binaries,
             moments,
             brokers_die,
             swaps: Swaps { wanted: swaps, ..Swaps::default() },
@@ -95,6 +118,10 @@ impl Soak {
     /// Lives until the time is over and all that was asked for is done. False where something went wrong.
     pub fn run(&mut self, time: Duration) -> bool {
         while self.began.elapsed() < time || !self.has_done_what_was_asked() {
+            if self.moments.next(CHANGE_EVERY) == 0 {
+                self.binaries.change();
+                self.summary.changes_of_binary += 1;
+            }
             let serves = self.serves_next(self.began.elapsed() >= time);
             let lived = catch_unwind(AssertUnwindSafe(|| match serves {
                 true => self.live_served(),
@@ -140,7 +167,18 @@ impl Soak {
         let before = self.settled();
         let started = Instant::now();
         let set = format!("parallelism={parallelism}");
-        let mut weir = self.keyed.job.start_with(&["--set", &set], &[]);
+        let mut options = vec!["--set", set.as_str()];
+        if let Fault::Copy(..) = fault {
+            options.extend(["--set", copies::LONG_EPOCHS]);
+        }
+        // The decision is read at a start only.
+        let at_start = match &fault {
+            Fault::Network(_, fault) if fault.api == Api::OffsetFetch => {
+                Some((self.arm(fault), fault.action))
+            }
+            _ => None,
+        };
+        let mut weir = self.keyed.job.start_with(&options, &[]);
         if let Fault::KillAfterStart(after) = fault {
             pause(after);
             return self.kill(&mut weir, format!("kill -9 {after:?} after the start"));
@@ -151,8 +189,32 @@ impl Soak {
         };
         self.summary.recovered(recovered);
         let said = format!("recovered in {recovered:.2?}");
+        if let Some((armed, action)) = at_start {
+            armed.release();
+            self.broker.proxy().disarm();
+            if armed.has_fired() {
+                self.summary.network(action);
+            }
+            return self.kill(&mut weir, format!("{said}, {action:?} at OffsetFetch of its start, kill -9"));
+        }
         match fault {
             Fault::KillAfterStart(_) | Fault::BadOperator(_) | Fault::Replay(_) => said,
+            Fault::Network(after, fault) => {
+                pause(after);
+                self.survives_request(&mut weir, &fault, said)
+            }
+            Fault::Cut(after) => {
+                pause(after);
+                self.survives_cut(&mut weir, said)
+            }
+            Fault::FullDisk(after, left) => {
+                pause(after);
+                self.survives_full_disk(&mut weir, left, said)
+            }
+            Fault::Copy(after, rolling) => {
+                pause(after);
+                self.survives_copy(&mut weir, rolling, said)
+            }
             Fault::KillAfterRecovery(after) => {
                 pause(after);
                 self.kill(&mut weir, format!("{said}, kill -9 {after:?} later"))

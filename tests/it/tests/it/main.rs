@@ -8,6 +8,7 @@
 mod harness;
 
 mod api_fuzz;
+mod backlog;
 mod broker_crash;
 mod chaos;
 mod co_partitioned;
@@ -16,6 +17,7 @@ mod demo;
 mod dlq;
 mod event_time;
 mod explained;
+mod fault_proxy;
 mod full_disk;
 mod graph;
 mod guarantees;
@@ -27,6 +29,7 @@ mod keyed_damage;
 mod keyed_kills;
 mod keyed_records;
 mod kill_points;
+mod late_requests;
 mod local;
 mod lost_checkpoints;
 mod manual;

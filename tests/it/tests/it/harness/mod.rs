@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod cluster;
 pub mod counting;
+pub mod faulty_network;
 pub mod guests;
 pub mod java;
 pub mod job;
