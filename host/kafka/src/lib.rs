@@ -10,7 +10,7 @@
 //! - [`decision_log`], `committed`: where an epoch becomes true, and how that is read
 //! - [`checks`], [`offsets`]: before a start, and beside a run
 //! - [`properties`]: what a user may set
-//! - `client`, `noted`, `client_error`, `admin`, `partition_list`, `topic_handle`: the C interface
+//! - `client`, `noted`, `statistics`, `client_error`, `admin`, `partition_list`, `topic_handle`: the C interface
 //!
 //! *Invariant*: no call here decides what an error of the transactional client means; that is
 //! [`weir_protocol::transaction`].
@@ -32,6 +32,7 @@ pub mod sink;
 mod slot;
 mod slots;
 pub mod source;
+mod statistics;
 mod topic_handle;
 mod transaction_thread;
 mod transactional_producer;

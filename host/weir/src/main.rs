@@ -8,6 +8,7 @@
 //! - [`connectors`]: the one list of adapters
 //! - [`serve`]: what the control plane asks of this host
 //! - [`state_lines`]: entries of keyed state as people read them
+//! - [`metrics`]: probes and metrics, and the list of all there are; [`rates`], [`sampling`], [`memory`]: what they read
 //! - [`logging`], [`status`], [`signals`]: what a person sees and says while a pipeline runs
 //! - `kill_points`: with the feature of that name, where a test ends the process
 
@@ -23,10 +24,12 @@ mod help_texts;
 mod kill_points;
 mod logging;
 mod memory;
+mod metrics;
 mod pipeline_file;
 mod pipeline_place;
 mod prepared_pipeline;
 mod rates;
+mod sampling;
 mod savepoint_schedule;
 mod serve;
 mod signals;

@@ -1,10 +1,12 @@
 //! The seam of the control plane, question by question.
 
 use super::allowed::Allowed;
-use super::sampling::Sampler;
 use super::{child, comparison, document, dry_run, running, scratch};
 use crate::failure::Failure;
 use crate::memory;
+use crate::metrics::process::ProcessMetrics;
+use crate::metrics::serve::ServedMetrics;
+use crate::sampling::Sampler;
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -25,6 +27,8 @@ pub struct WeirHost {
     allowed: Allowed,
     memory: SharedStateMemory,
     sampler: Sampler,
+    metrics: Arc<ServedMetrics>,
+    state_memory_bytes: usize,
 }
 
 impl WeirHost {
@@ -42,7 +46,18 @@ impl WeirHost {
         let memory = SharedStateMemory::new(StateMemory::of(bytes));
         let sampler =
             Sampler::start().map_err(|error| Failure::failed(format!("no thread for rates: {error}")))?;
-        Ok(WeirHost { data_dir, engine, allowed, memory, sampler })
+        let metrics = Arc::default();
+        Ok(WeirHost { data_dir, engine, allowed, memory, sampler, metrics, state_memory_bytes: bytes })
+    }
+
+    /// The metrics of its pipelines.
+    pub fn metrics(&self) -> &Arc<ServedMetrics> {
+        &self.metrics
+    }
+
+    /// Those of the process.
+    pub fn process_metrics(&self) -> ProcessMetrics {
+        ProcessMetrics::new(self.data_dir.path(), self.state_memory_bytes as u64)
     }
 
     pub(super) fn data_dir(&self) -> &DataDir {
@@ -137,7 +152,9 @@ impl Host for WeirHost {
     }
 
     fn discard(&self, pipeline: &str) -> Result<(), Refused> {
-        self.to_trash(pipeline)
+        self.to_trash(pipeline)?;
+        self.metrics.remove(pipeline);
+        Ok(())
     }
 
     fn empty_trash(&self, older_than: Duration) -> Result<(), Refused> {
