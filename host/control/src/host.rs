@@ -3,9 +3,13 @@
 //!
 //! All calls block. None of them is made on a thread of the HTTP server's executor.
 
+mod letters;
 mod status;
+mod upgrade;
 
+pub use letters::{LettersAsked, LettersFound, LettersSelected};
 pub use status::{OperatorStatus, RunningStatus, SubtaskStatus};
+pub use upgrade::UpgradeStatus;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -176,6 +180,8 @@ pub struct StartPipeline {
     pub again: bool,
     /// A pipeline that was drained to its end may start again.
     pub restart_finished: bool,
+    /// Before anything else is read, these dead letters come back.
+    pub replay: Option<LettersSelected>,
 }
 
 /// The rules of a swap.
@@ -235,6 +241,13 @@ pub enum PipelineEvent {
     GoingBack {
         /// Why.
         cause: String,
+    },
+    /// Dead letters have come back, and it goes on.
+    Replayed {
+        /// How many.
+        letters: u64,
+        /// Records of them that failed again, each of which is a new letter.
+        failed_again: u64,
     },
     /// It is over.
     Ended(Ending),
@@ -327,6 +340,9 @@ pub struct CheckpointInfo {
     pub operators: BTreeMap<String, String>,
     /// True for the newest one known to be decided.
     pub decided: bool,
+    /// The weir that wrote it; none where the feature level was below 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written_by: Option<String>,
 }
 
 /// A savepoint on disk.
@@ -367,6 +383,9 @@ pub trait Host: Send + Sync + 'static {
     /// Tries a swap's migration on a copy of the newest decided checkpoint.
     fn dry_run(&self, asked: &SwapAsked) -> Result<DryRun, Refused>;
 
+    /// Dead letters of a pipeline, beside whatever runs.
+    fn letters(&self, document: &PipelineDocument, asked: &LettersAsked) -> Result<LettersFound, Refused>;
+
     /// Checkpoints on disk, newest first.
     fn checkpoints(&self, pipeline: &str) -> Result<Vec<CheckpointInfo>, Refused>;
 
@@ -387,4 +406,10 @@ pub trait Host: Send + Sync + 'static {
 
     /// Removes from the trash what is older than this.
     fn empty_trash(&self, older_than: Duration) -> Result<(), Refused>;
+
+    /// In which formats the data directory is written, and by which weir.
+    fn upgrade(&self) -> UpgradeStatus;
+
+    /// Puts the newest feature level in force, durably; nothing where it is already.
+    fn finalize_upgrade(&self) -> Result<(), Refused>;
 }

@@ -8,6 +8,7 @@ mod events;
 pub mod extract;
 mod files;
 mod health;
+mod letters;
 mod operators;
 mod pages;
 mod pipelines;
@@ -16,6 +17,7 @@ mod savepoints;
 mod strict_json;
 mod swaps;
 mod tokens;
+mod upgrade;
 
 use crate::control::Control;
 use crate::problem::Problem;
@@ -52,6 +54,8 @@ pub fn routes() -> (Router<Arc<Control>>, Value) {
         .routes(routes!(savepoints::list_savepoints, savepoints::create_savepoint))
         .routes(routes!(savepoints::delete_savepoint))
         .routes(routes!(savepoints::export_savepoint))
+        .routes(routes!(letters::list_letters))
+        .routes(routes!(letters::replay_letters))
         .routes(routes!(events::pipeline_events))
         .routes(routes!(swaps::swap_operator))
         .routes(routes!(swaps::rollback_pipeline))
@@ -60,6 +64,8 @@ pub fn routes() -> (Router<Arc<Control>>, Value) {
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::revoke_token))
         .routes(routes!(tokens::list_audit))
+        .routes(routes!(upgrade::show_upgrade))
+        .routes(routes!(upgrade::finalize_upgrade))
         .split_for_parts();
     (router, document::complete(&api))
 }

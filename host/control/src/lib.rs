@@ -28,6 +28,7 @@ pub mod registry;
 pub mod security;
 pub mod service;
 pub mod store;
+pub mod upgrade;
 pub mod wire;
 
 pub use condition::{ACTUAL_WORDS, Condition, PipelineCondition};

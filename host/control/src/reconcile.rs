@@ -274,6 +274,7 @@ fn what_to_start(control: &Control, name: &Name) -> Result<(Pipeline, StartPipel
         replay_output: pipeline.start.replay_output,
         again: pipeline.start.again,
         restart_finished: pipeline.start.restart_finished,
+        replay: pipeline.start.replay.clone(),
     };
     Ok((pipeline, start))
 }

@@ -120,6 +120,7 @@ impl Service {
         runtime.spawn(reconcile::start::start_all(control.clone()));
         runtime.spawn(tidy(control.clone()));
         runtime.spawn(back_up(control.clone()));
+        runtime.spawn(note_start(control.clone()));
         runtime.block_on(connections::serve(&listener, tls, app, &limits, stopped, &control));
         let left = reconcile::close_all(&control, limits.close_time_max);
         if let Err(error) = backup::write(&control.store, &control.options.data_dir) {
@@ -145,6 +146,14 @@ async fn back_up(control: Arc<Control>) {
         if let Err(error) = done.await {
             tracing::warn!("no backup of what the host remembers: {error}");
         }
+    }
+}
+
+/// Remembers that this weir serves. A start does not wait for it.
+async fn note_start(control: Arc<Control>) {
+    let noted = crate::http::blocking(move || crate::upgrade::note_start(&control)).await;
+    if let Err(error) = noted {
+        tracing::warn!("which weir serves is not noted: {error}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What goes over HTTP, version 1: requests and answers. Each file is one kind of resource; nothing else of this crate
 //! is seen by a client.
 
+pub mod letters;
 pub mod operators;
 pub mod page;
 pub mod paths;
@@ -8,6 +9,7 @@ pub mod pipelines;
 pub mod savepoints;
 pub mod swaps;
 pub mod tokens;
+pub mod upgrade;
 
 use crate::problem::{Code, Problem};
 use std::time::Duration;

@@ -39,6 +39,8 @@ pub struct FilesSourceOptions {
     pub paths: Vec<String>,
     /// How a line is read.
     pub format: FileFormat,
+    /// It is no error where no file is there yet.
+    pub may_be_empty: bool,
 }
 
 /// The source.
@@ -62,7 +64,16 @@ impl Source for FilesSource {
     fn partitions(&mut self) -> Result<Vec<Partition>, ConnectorError> {
         let (mut seen, mut partitions) = (BTreeSet::new(), Vec::new());
         for pattern in &self.options.paths {
-            for path in matching_files(&self.options.name, pattern)? {
+            let Some(found) = matching_files(&self.options.name, pattern)? else {
+                if self.options.may_be_empty {
+                    continue;
+                }
+                return Err(ConnectorError::permanent(format!(
+                    "source.{}.paths: no file matches {pattern}",
+                    self.options.name
+                )));
+            };
+            for path in found {
                 if seen.insert(path.clone()) {
                     partitions.push(Partition::new(path, 0));
                 }
@@ -114,8 +125,8 @@ impl Source for FilesSource {
     }
 }
 
-/// The files that a path with `*` in its last part means, sorted. At least one.
-fn matching_files(source: &str, pattern: &str) -> Result<Vec<String>, ConnectorError> {
+/// The files that a path with `*` in its last part means, sorted; none where no file does.
+fn matching_files(source: &str, pattern: &str) -> Result<Option<Vec<String>>, ConnectorError> {
     let (directory, name) = pattern.rsplit_once('/').map_or(("", pattern), |(before, name)| (before, name));
     if directory.contains('*') {
         let message =
@@ -124,13 +135,17 @@ fn matching_files(source: &str, pattern: &str) -> Result<Vec<String>, ConnectorE
     }
     if !name.contains('*') {
         fs::metadata(pattern).map_err(|error| io_error("look at", Path::new(pattern), &error))?;
-        return Ok(vec![pattern.to_owned()]);
+        return Ok(Some(vec![pattern.to_owned()]));
     }
     let prefix = &pattern[..pattern.len() - name.len()];
     let searched = PathBuf::from(if prefix.is_empty() { "." } else { prefix });
     let cannot_list = |error| io_error("list", &searched, &error);
     let mut files = Vec::new();
-    for entry in fs::read_dir(&searched).map_err(cannot_list)? {
+    let listed = match fs::read_dir(&searched) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        listed => listed.map_err(cannot_list)?,
+    };
+    for entry in listed {
         let entry = entry.map_err(cannot_list)?;
         // A name that is not UTF-8 cannot be the name of a partition.
         let Ok(found) = entry.file_name().into_string() else { continue };
@@ -140,10 +155,7 @@ fn matching_files(source: &str, pattern: &str) -> Result<Vec<String>, ConnectorE
         }
     }
     files.sort();
-    if files.is_empty() {
-        return Err(ConnectorError::permanent(format!("source.{source}.paths: no file matches {pattern}")));
-    }
-    Ok(files)
+    Ok(if files.is_empty() { None } else { Some(files) })
 }
 
 /// True where `name` is `pattern` with each `*` replaced by some text.

@@ -9,7 +9,12 @@ fn path_in(directory: &tempfile::TempDir, name: &str) -> String {
 }
 
 fn source(path: String, format: FileFormat) -> FilesSource {
-    FilesSource::new(FilesSourceOptions { name: "in".to_owned(), paths: vec![path], format })
+    FilesSource::new(FilesSourceOptions {
+        name: "in".to_owned(),
+        paths: vec![path],
+        format,
+        may_be_empty: false,
+    })
 }
 
 fn raw(directory: &tempfile::TempDir, content: &str) -> FilesSource {
@@ -179,7 +184,12 @@ fn a_star_matches_files_in_order_and_each_keeps_its_name() {
     }
     fs::create_dir(directory.path().join("a-directory.jsonl")).unwrap();
     let paths = vec![path_in(&directory, "a*.jsonl"), path_in(&directory, "a-2.jsonl")];
-    let options = FilesSourceOptions { name: "in".to_owned(), paths, format: FileFormat::JsonLines };
+    let options = FilesSourceOptions {
+        name: "in".to_owned(),
+        paths,
+        format: FileFormat::JsonLines,
+        may_be_empty: false,
+    };
     let found = FilesSource::new(options).partitions().unwrap();
     let expected = ["a-10.jsonl", "a-2.jsonl"].map(|name| Partition::new(path_in(&directory, name), 0));
     assert_eq!(found, expected);

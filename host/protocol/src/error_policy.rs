@@ -22,8 +22,16 @@ pub mod names {
     pub const KIND: &str = "weir-error-kind";
     /// What the operator or the engine said, one line.
     pub const MESSAGE: &str = "weir-error-message";
+    /// The operator's input port that the record came in by.
+    pub const PORT: &str = "weir-error-port";
+    /// In place of the port: the timer whose call failed. Its letter is no record.
+    pub const TIMER: &str = "weir-error-timer";
+    /// Processing time of the failure, milliseconds since 1970.
+    pub const TIME: &str = "weir-error-time";
     /// Present where the record did not fit: what was cut.
     pub const CUT: &str = "weir-error-cut";
+    /// How often the record has entered its operator again by a replay. Stays with the record.
+    pub const ATTEMPT: &str = "weir-replay-attempt";
 }
 
 /// A longer message is cut.
@@ -47,6 +55,19 @@ pub struct Blamed<'a> {
     pub operator: &'a str,
     /// SHA-256 of its bytes, in hex.
     pub digest: &'a str,
+    /// What it was given.
+    pub given: Given<'a>,
+    /// Processing time in milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+/// What an operator was given when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Given<'a> {
+    /// A record, by this input port.
+    Record(&'a str),
+    /// A timer that fired.
+    Timer(&'a str),
 }
 
 /// One line of at most [`MESSAGE_BYTES_MAX`] bytes, without control characters.
@@ -98,6 +119,11 @@ fn push_error_headers(entry: &mut Vec<u8>, origin: Option<&Origin>, failed: &Fai
     push_header(entry, names::DIGEST, Some(blamed.digest.as_bytes()));
     push_header(entry, names::KIND, Some(failed.kind.name().as_bytes()));
     push_header(entry, names::MESSAGE, Some(one_line(&failed.message).as_bytes()));
+    match blamed.given {
+        Given::Record(port) => push_header(entry, names::PORT, Some(port.as_bytes())),
+        Given::Timer(timer) => push_header(entry, names::TIMER, Some(timer.as_bytes())),
+    }
+    push_header(entry, names::TIME, Some(blamed.now_ms.to_string().as_bytes()));
 }
 
 type Record<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, &'a [u8]);
@@ -133,7 +159,8 @@ mod tests {
     use crate::batch::headers;
     use std::sync::Arc;
 
-    const BLAMED: Blamed<'_> = Blamed { operator: "prefix", digest: "ab12" };
+    const BLAMED: Blamed<'_> =
+        Blamed { operator: "prefix", digest: "ab12", given: Given::Record("in"), now_ms: 1234 };
 
     fn input(value: &[u8]) -> Batch {
         let topic: Arc<str> = "orders".into();
@@ -172,6 +199,8 @@ mod tests {
             (names::DIGEST, "ab12"),
             (names::KIND, "trap"),
             (names::MESSAGE, "boom at line 3"),
+            (names::PORT, "in"),
+            (names::TIME, "1234"),
         ];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(headers, expected);

@@ -6,6 +6,7 @@
 mod advice;
 mod check;
 mod graph;
+pub mod replay;
 mod spec;
 mod stages;
 

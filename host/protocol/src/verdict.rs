@@ -7,6 +7,7 @@ use crate::connector::StartPolicy;
 use crate::decision::{CommittedOffset, DecisionRecord, Metadata, Owner};
 use crate::epoch::CheckpointId;
 use crate::manifest::{Manifest, ManifestHash};
+use crate::plan::replay::is_letters;
 use crate::position::{Partition, Position};
 
 mod refusal;
@@ -24,6 +25,9 @@ pub struct KnownPartition {
     pub policy: StartPolicy,
     /// True where the decision holds this partition's own offset.
     pub covered: bool,
+    /// True for dead letters that are replayed: other decisions were made since the last replay, and the position is
+    /// where that one ended.
+    pub letters: bool,
 }
 
 /// The file `LAST_COMMITTED`: which decision this data directory saw last. Never the decision itself.
@@ -90,6 +94,8 @@ pub enum NewStart {
     Earliest,
     /// By its start policy.
     Policy(StartPolicy),
+    /// Where an earlier decision has it.
+    At(Position),
 }
 
 /// A partition whose start has to be resolved, and decided before use.
@@ -149,13 +155,15 @@ pub enum Verdict {
     Refuse(Refusal),
 }
 
-/// The decision that all covered partitions agree on, if there is one. The shell loads the manifest that it names
-/// and judges then.
+/// The decision that all covered partitions agree on, if there is one; dead letters may stand at an older one. The shell
+/// loads the manifest that it names and judges then.
 pub fn named(committed: &[CommittedOffset]) -> Option<&DecisionRecord> {
-    committed.iter().find_map(|entry| match &entry.metadata {
+    let records = committed.iter().filter_map(|entry| match &entry.metadata {
         Metadata::Decision(record) => Some(record),
         _ => None,
-    })
+    });
+    // The first of the newest.
+    records.reduce(|newest, record| if record.id.epoch > newest.id.epoch { record } else { newest })
 }
 
 /// Judges. Total: every combination of facts has a verdict.
@@ -170,6 +178,10 @@ pub fn judge(facts: &Facts) -> Verdict {
 /// Every entry is ours or plain, and all of ours name the same checkpoint.
 fn check_entries(facts: &Facts) -> Result<Option<&DecisionRecord>, Refusal> {
     let mut first: Option<&DecisionRecord> = None;
+    let newest = named(&facts.committed).map(|record| record.id.epoch);
+    let letters = |partition: &Partition| {
+        facts.partitions.iter().any(|known| known.letters && known.partition == *partition)
+    };
     for entry in &facts.committed {
         let partition = entry.partition.clone();
         match &entry.metadata {
@@ -180,6 +192,8 @@ fn check_entries(facts: &Facts) -> Result<Option<&DecisionRecord>, Refusal> {
                 let (found, expected) = (record.owner.clone(), facts.owner.clone());
                 return Err(Refusal::ForeignOwner { partition, found, expected });
             }
+            Metadata::Decision(record)
+                if letters(&partition) && newest.is_some_and(|newest| record.id.epoch < newest) => {}
             Metadata::Decision(record) => match first {
                 Some(other) if other != record => {
                     let (first, second) = (other.to_string(), record.to_string());
@@ -283,6 +297,13 @@ fn restore(facts: &Facts, record: &DecisionRecord, manifest: &Manifest) -> Resul
     let mut resolve = Vec::new();
     for known in &facts.partitions {
         let expected = manifest.position(&known.source, &known.partition);
+        if known.letters {
+            // The manifest carries it from replay to replay, unless an older weir wrote it.
+            if expected.is_none() {
+                resolve.push(new_letters(facts, known));
+            }
+            continue;
+        }
         if !known.covered {
             if expected.is_none() {
                 resolve.push(new_partition(known, manifest));
@@ -332,7 +353,7 @@ fn check_stand_in(facts: &Facts, record: &DecisionRecord) -> Result<(), Refusal>
 
 /// A topic that the plan still reads must still have all partitions of the checkpoint.
 fn check_gone(facts: &Facts, manifest: &Manifest, id: &str) -> Result<(), Refusal> {
-    for old in &manifest.positions {
+    for old in manifest.positions.iter().filter(|old| !is_letters(&old.source)) {
         let same_topic = |known: &&KnownPartition| {
             known.source == old.source && known.partition.topic == old.partition.topic
         };
@@ -355,6 +376,11 @@ fn from_offsets(facts: &Facts, record: &DecisionRecord, why: &str) -> Result<Ver
     for known in &facts.partitions {
         let entry = facts.committed.iter().find(|entry| entry.partition == known.partition);
         match entry {
+            _ if known.letters => {
+                let position = ours_of(facts, &known.partition).unwrap_or(Position::at(0));
+                let (source, partition) = (known.source.clone(), known.partition.clone());
+                positions.push(KnownPosition { source, partition, position });
+            }
             Some(CommittedOffset { position: Some(position), metadata: Metadata::Decision(_), .. }) => {
                 let (source, partition) = (known.source.clone(), known.partition.clone());
                 positions.push(KnownPosition { source, partition, position: *position });
@@ -380,6 +406,17 @@ pub(crate) fn new_partitions(facts: &Facts, manifest: &Manifest) -> Result<Vec<N
     let known = facts.partitions.iter();
     let unknown = known.filter(|known| manifest.position(&known.source, &known.partition).is_none());
     Ok(unknown.map(|known| new_partition(known, manifest)).collect())
+}
+
+/// Letters of which the manifest says nothing: behind the last replay that the decision log knows of.
+fn new_letters(facts: &Facts, known: &KnownPartition) -> NewPartition {
+    let start = ours_of(facts, &known.partition).map(NewStart::At);
+    start.map_or(by_policy(known), |start| NewPartition { start, ..by_policy(known) })
+}
+
+fn ours_of(facts: &Facts, partition: &Partition) -> Option<Position> {
+    let mut ours = facts.committed.iter().filter(|entry| matches!(entry.metadata, Metadata::Decision(_)));
+    ours.find(|entry| entry.partition == *partition)?.position
 }
 
 fn by_policy(known: &KnownPartition) -> NewPartition {

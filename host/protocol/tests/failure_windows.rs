@@ -43,6 +43,7 @@ fn manifest(epoch: u64) -> Manifest {
         started_from: None,
         savepoint: None,
         operator_watermarks: BTreeMap::new(),
+        written_by: None,
     }
 }
 
@@ -71,6 +72,7 @@ impl Crashed {
                 partition: Partition::new("orders", 0),
                 policy: StartPolicy::CommittedOrEarliest,
                 covered: true,
+                letters: false,
             }],
             manifest: on_disk.get(&wanted).cloned().map_or(FoundManifest::Missing, FoundManifest::Found),
             hint: self.hinted.map(|epoch| Hint { id: record(epoch).id, manifest: record(epoch).manifest }),

@@ -8,6 +8,7 @@ use crate::keyed_start::KeyedStart;
 use crate::operator_task::{OperatorTask, OperatorTaskOptions};
 use crate::placement::Placement;
 use crate::recovery::Recovered;
+use crate::replay::{HeldReader, LettersReader};
 use crate::sink_task::SinkTask;
 use crate::source_task::{SourceTask, SourceTaskOptions};
 use crate::state_opening::StateOpening;
@@ -23,7 +24,7 @@ use std::sync::{Arc, Mutex};
 use weir_protocol::connector::{BatchLimits, ConnectorError, SourceReader};
 use weir_protocol::epoch::Incarnation;
 use weir_protocol::key_group::KeyGroups;
-use weir_protocol::plan::{Downstream, Plan};
+use weir_protocol::plan::{Downstream, Plan, SourceKind};
 use weir_protocol::position::{Partition, Positions};
 use weir_protocol::state::SharedState;
 
@@ -63,12 +64,13 @@ pub fn tasks(
     let groups = recovered.keyed.as_ref().map_or(KeyGroups::plain(1), |keyed| keyed.groups);
     let placement = Placement::new(plan, recovered.keyed.as_ref().map(|keyed| keyed.groups));
     let drained = run.drain && run.until_end;
-    let drains = connected.sources.iter().all(|source| source.is_finite() || drained);
+    let replays = plan.is_replay();
+    let drains = !replays && connected.sources.iter().all(|source| source.is_finite() || drained);
     let live = Live::prepare(run, plan, incarnation)?;
     let mut ends = Vec::new();
     for (source, positions) in connected.sources.iter_mut().zip(&recovered.positions) {
         let partitions: Vec<Partition> = positions.keys().cloned().collect();
-        ends.push(if run.until_end { Some(source.ends(&partitions)?) } else { None });
+        ends.push(if run.until_end || replays { Some(source.ends(&partitions)?) } else { None });
     }
     let places = Vec::new();
     let mut builder = Builder { run, version, connected, recovered, placement, ends, live, places };
@@ -159,16 +161,28 @@ impl Builder<'_> {
             own.map(|(partition, end)| (partition.clone(), *end)).collect::<Positions>()
         });
         let source = &mut self.connected.sources[index];
-        let reader: Box<dyn SourceReader> = source.reader(&start, ends.as_ref())?;
+        // In a replay only letters are read; everything else is held where it stands.
+        let replay = match &spec.kind {
+            SourceKind::DeadLetters { replay, .. } => Some(replay.clone()),
+            _ => None,
+        };
+        let replays = self.version.plan.is_replay();
+        let reader: Box<dyn SourceReader> = match replay.clone() {
+            Some(replay) => Box::new(LettersReader::new(source.reader(&start, ends.as_ref())?, replay)),
+            None if replays => Box::new(HeldReader::new(start.clone())),
+            None => source.reader(&start, ends.as_ref())?,
+        };
         let known = &self.recovered.watermarks;
         let highest = start.keys().map(|partition| {
             let found = known.iter().find(|w| w.source == spec.name && w.partition == *partition);
             (partition.clone(), found.map(|watermark| watermark.highest_ms))
         });
+        // Letters hold no event time back, and move none: a source of no partitions is idle.
+        let highest = highest.filter(|_| replay.is_none());
         let options = SourceTaskOptions {
             limits: batch_limits(&self.version.plan),
             time: spec.time.clone(),
-            drains: source.is_finite() || (self.run.drain && self.run.until_end),
+            drains: !replays && (source.is_finite() || (self.run.drain && self.run.until_end)),
             highest: highest.collect(),
         };
         Ok(SourceTask::new(reader, options))
@@ -192,6 +206,7 @@ impl Builder<'_> {
             index,
             spec: plan.spec.operators[index].clone(),
             digest: factory.digest().to_owned(),
+            input_ports: plan.shapes[index].inputs.clone(),
             ports: plan.shapes[index].outputs.len(),
             record_bytes_max: plan.from_operator[index].iter().map(smallest).collect(),
             dead_letter_bytes_max: plan.dead_letters[index]

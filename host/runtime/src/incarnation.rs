@@ -94,7 +94,9 @@ pub fn run(
     run.meters.decided(start, run.meters.records_in.get());
     run.meters.checkpoint.decided(run.clock.monotonic());
     run.meters.oldest_undecided.restored();
-    let partitions: Vec<Partition> = recovered.positions.iter().flat_map(|p| p.keys().cloned()).collect();
+    let sources = version.plan.spec.sources.iter().zip(&recovered.positions);
+    let deciding = sources.filter(|(spec, _)| spec.kind.decides());
+    let partitions: Vec<Partition> = deciding.flat_map(|(_, p)| p.keys().cloned()).collect();
     let stop_asked = AtomicBool::new(false);
     let mut swap = None;
     let lived =
@@ -164,7 +166,7 @@ fn coordinate(
         owner: run.owner.clone(),
         incarnation: incarnation.clone(),
         recovered,
-        until_end: run.until_end,
+        until_end: run.until_end || version.plan.is_replay(),
         drains: built.drains,
         reads_sources,
         placement: built.placement,

@@ -71,7 +71,7 @@ pub fn declared(plan: &Plan) -> BTreeMap<String, OperatorState> {
 fn first_groups(plan: &Plan, partitions: &[KnownPartition]) -> Result<KeyGroups, ConnectorError> {
     let wanted = plan.spec.max_parallelism.unwrap_or(DEFAULT_MAX_PARALLELISM);
     let mut counts: Vec<(String, u32)> = Vec::new();
-    for known in partitions {
+    for known in partitions.iter().filter(|known| !known.letters) {
         let topic = known.partition.topic.to_string();
         match counts.iter_mut().find(|(name, _)| *name == topic) {
             Some((_, count)) => *count += 1,

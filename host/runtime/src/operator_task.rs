@@ -64,6 +64,8 @@ pub struct OperatorTaskOptions {
     pub spec: OperatorSpec,
     /// SHA-256 of its bytes, in hex.
     pub digest: String,
+    /// Names of the input ports.
+    pub input_ports: Vec<String>,
     /// Number of output ports.
     pub ports: usize,
     /// Per output port the smallest record limit of the sinks that it feeds.
@@ -200,7 +202,7 @@ impl OperatorTask {
         let rows = input.rows as u64;
         let without_key = self.keyed.as_ref().map(|keyed| keyed.rows_without_key(&input)).unwrap_or_default();
         if !without_key.is_empty() {
-            input = self.refuse_without_key(input, &without_key, handled)?;
+            input = self.refuse_without_key(input, &without_key, moment, handled)?;
             if input.rows == 0 {
                 return self.count(moment.now_ms, rows, rows);
             }
@@ -218,7 +220,7 @@ impl OperatorTask {
             Ok(handling) => handling,
             Err(failure) => self.search(&input, &failure, moment)?,
         };
-        self.refuse(&input, &failed, handled)?;
+        self.refuse(&input, &failed, (moment, None), handled)?;
         self.count(moment.now_ms, rows, without_key + failed.len() as u64)?;
         for (part, output) in parts {
             self.put_out(&output);
@@ -232,6 +234,7 @@ impl OperatorTask {
         &mut self,
         input: Batch,
         rows: &[usize],
+        moment: Moment,
         handled: &mut Handled,
     ) -> Result<Batch, ConnectorError> {
         let message = "the record has no key, and the operator keeps state per key; set null_key = \"group\" to let such records share one";
@@ -239,7 +242,7 @@ impl OperatorTask {
             .iter()
             .map(|row| FailedRow { row: *row, kind: FailureKind::NullKey, message: message.to_owned() })
             .collect();
-        self.refuse(&input, &failed, handled)?;
+        self.refuse(&input, &failed, (moment, None), handled)?;
         let others: Vec<usize> = (0..input.rows).filter(|row| !input.keys.is_null(*row)).collect();
         Ok(input.gather(&others))
     }

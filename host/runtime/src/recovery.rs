@@ -4,10 +4,12 @@
 //! too, so that a second copy started by mistake does not kill the one that works.
 
 mod facts;
+mod keyed;
+mod replayed;
 
 use crate::checkpoint_store::CheckpointStore;
 use crate::connect::Connected;
-use crate::keyed_start::{self, KeyedStart};
+use crate::keyed_start::KeyedStart;
 use crate::version::Candidate;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,6 +18,7 @@ use weir_protocol::decision::{Decision, DecisionRecord, Owner};
 use weir_protocol::epoch::{CheckpointId, Epoch, Incarnation};
 use weir_protocol::kill_point::reached;
 use weir_protocol::manifest::{Manifest, PreparedHandle, SourcePosition, SourceWatermark, VERSION};
+use weir_protocol::plan::replay::is_letters;
 use weir_protocol::plan::{Guarantee, Plan};
 use weir_protocol::position::{Partition, Position, Positions};
 use weir_protocol::savepoint::{Decided, SavepointStart, SavepointVerdict, judge_start};
@@ -104,6 +107,8 @@ pub struct Recovered {
     pub savepoint: Option<String>,
     /// Every byte of the restored state was read.
     pub verified: bool,
+    /// Where replays of dead letters have ended, of sinks that are not replayed now: carried from manifest to manifest.
+    pub parked: Vec<SourcePosition>,
 }
 
 /// What recovery has come to.
@@ -133,6 +138,8 @@ struct Restored {
     watermarks: Vec<SourceWatermark>,
     operator_watermarks: BTreeMap<String, i64>,
     keyed: Option<KeyedStart>,
+    /// Where replays of dead letters have ended, of sinks that are not replayed now.
+    parked: Vec<SourcePosition>,
 }
 
 impl Recovery<'_> {
@@ -140,7 +147,7 @@ impl Recovery<'_> {
     /// earlier incarnation can decide anything.
     pub fn run(&self, connected: &mut Connected) -> Result<Start, ConnectorError> {
         let partitions = self.partitions(connected)?;
-        let covered = covered(connected.decisions.as_ref(), &partitions);
+        let covered = self.covered(connected.decisions.as_ref(), &partitions);
         let committed = connected.decisions.look(&covered)?;
         let judged = self.judge(&self.facts(connected, &partitions, committed)?)?;
         if self.finished(&judged).is_none() && self.candidates(&judged).is_none() {
@@ -162,12 +169,19 @@ impl Recovery<'_> {
             return Ok(Start::AlreadyFinished(id));
         }
         let keyed = self.keyed_start(connected, &partitions, &judged)?;
-        let restored = Restored { keyed, ..self.restore(connected, judged)? };
+        let mut restored = Restored { keyed, ..self.restore(connected, judged)? };
+        replayed::place(self.plan, connected, &partitions, &mut restored.positions)?;
         self.recover_sinks(connected, &restored)?;
         reached("recovery_after_sinks");
         let recovered = self.decide_start(connected, restored, &covered)?;
         reached("recovery_after_start_decided");
         Ok(Start::From(Box::new(recovered)))
+    }
+
+    /// What the decision covers when the pipeline reads `partitions`.
+    fn covered(&self, decisions: &dyn DecisionLog, partitions: &[KnownPartition]) -> Vec<Partition> {
+        let deciding = partitions.iter().filter(|known| self.plan.decides(&known.source));
+        decisions.covered(&deciding.map(|known| known.partition.clone()).collect::<Vec<_>>())
     }
 
     /// The decided checkpoint, where it was drained to the end of the input and is not to be started again.
@@ -225,47 +239,6 @@ impl Recovery<'_> {
         }
     }
 
-    /// What becomes of keyed state, judged before anybody is fenced and again after.
-    fn keyed_start(
-        &self,
-        connected: &Connected,
-        partitions: &[KnownPartition],
-        judged: &Judged<'_>,
-    ) -> Result<Option<KeyedStart>, ConnectorError> {
-        let (manifest, checkpoint) = match judged {
-            Judged::Savepoint { from, .. } => (&from.manifest, from.directory.clone()),
-            Judged::Decision(Verdict::Restore { manifest, .. }) => {
-                (&**manifest, self.store.path(&manifest.id))
-            }
-            Judged::Decision(_) => return keyed_start::judge(self.plan, partitions, None, None, false),
-        };
-        if manifest.finished && !self.restart_finished {
-            return Err(ConnectorError::refused(format!(
-                "the savepoint of pipeline {} is of a finished one: checkpoint {} was drained to the end of its input, all windows are closed; to start from it all the same, run with --restart-finished",
-                manifest.pipeline, manifest.id
-            )));
-        }
-        // The decision of a start from a savepoint holds the savepoint's state as it was, so a crash behind it still
-        // divides anew.
-        let divide_anew = matches!(judged, Judged::Savepoint { .. }) || manifest.is_savepoint_start();
-        let start =
-            keyed_start::judge(self.plan, partitions, Some(manifest), Some(checkpoint.clone()), divide_anew)?;
-        for part in start.iter().flat_map(|start| &start.states.parts) {
-            let directory = checkpoint.join(part.directory());
-            let mut checked = connected.states.check_quickly(&directory, part);
-            if self.verify {
-                checked = checked.and_then(|()| connected.states.check_wholly(&directory, part));
-            }
-            checked.map_err(|damage| {
-                ConnectorError::refused(format!(
-                    "checkpoint {} is decided and cannot be restored: {damage}; bring the file back from a copy, or start from a savepoint (weir run --from-savepoint)",
-                    manifest.id
-                ))
-            })?;
-        }
-        Ok(start)
-    }
-
     fn restore(&self, connected: &mut Connected, judged: Judged<'_>) -> Result<Restored, ConnectorError> {
         let mut restored = Restored {
             decided: None,
@@ -280,11 +253,14 @@ impl Recovery<'_> {
             watermarks: Vec::new(),
             operator_watermarks: BTreeMap::new(),
             keyed: None,
+            parked: Vec::new(),
         };
         let mut put = |source: &str, partition: Partition, position: Position| {
-            // A source that left the plan has no place any more; its positions are let go.
+            // A source that left the plan has no place any more; its positions are let go, but for dead letters.
             if let Some(index) = self.plan.spec.sources.iter().position(|spec| spec.name == source) {
                 restored.positions[index].insert(partition, position);
+            } else if is_letters(source) {
+                restored.parked.push(SourcePosition { source: source.to_owned(), partition, position });
             }
         };
         let verdict = match judged {
@@ -387,6 +363,7 @@ impl Recovery<'_> {
         manifest.keyed = restored.keyed.as_ref().map(|keyed| keyed.states.clone());
         manifest.started_from = restored.started_from.clone();
         manifest.savepoint = restored.savepoint.clone();
+        manifest.positions.extend(restored.parked.iter().cloned());
         let checkpoint = restored.keyed.as_ref().and_then(|keyed| keyed.checkpoint.as_ref());
         if let (Some(checkpoint), Some(keyed)) = (checkpoint, &manifest.keyed) {
             self.store.link_state(checkpoint, &id, &keyed.parts).map_err(|error| {
@@ -414,8 +391,16 @@ impl Recovery<'_> {
         connected.decisions.retire(id.epoch)?;
         let keyed =
             restored.keyed.map(|keyed| KeyedStart { checkpoint: Some(self.store.path(&id)), ..keyed });
-        let Restored { positions, now_ms, watermarks, operator_watermarks, started_from, savepoint, .. } =
-            restored;
+        let Restored {
+            positions,
+            now_ms,
+            watermarks,
+            operator_watermarks,
+            started_from,
+            savepoint,
+            parked,
+            ..
+        } = restored;
         Ok(Recovered {
             start: id,
             positions,
@@ -426,6 +411,7 @@ impl Recovery<'_> {
             started_from,
             savepoint,
             verified: self.verify,
+            parked,
         })
     }
 }
@@ -463,18 +449,13 @@ pub fn manifest_of(
         started_from: None,
         savepoint: None,
         operator_watermarks: BTreeMap::new(),
+        written_by: None,
     }
 }
 
 /// The handles of one sink.
 pub fn handles_of(sink: &str, prepared: &[PreparedHandle]) -> Vec<PreparedHandle> {
     prepared.iter().filter(|handle| handle.sink == sink).cloned().collect()
-}
-
-/// What the decision covers when the pipeline reads `partitions`.
-fn covered(decisions: &dyn DecisionLog, partitions: &[KnownPartition]) -> Vec<Partition> {
-    let all: Vec<Partition> = partitions.iter().map(|known| known.partition.clone()).collect();
-    decisions.covered(&all)
 }
 
 /// The offsets that a decision commits: the positions of covered partitions; a stand-in carries the epoch.

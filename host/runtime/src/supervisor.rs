@@ -4,6 +4,7 @@ use crate::checkpoint_store::CheckpointStore;
 use crate::clock::Clock;
 use crate::connect::Connectors;
 use crate::coordinator::{Finished, SwapEnd};
+use crate::format_file::LevelInForce;
 use crate::handle::{Notices, Request, SwapNotice};
 use crate::incarnation::{self, Lived};
 use crate::meters::{LifeState, Meters, RestartCause};
@@ -31,6 +32,8 @@ pub struct Run {
     pub owner: Owner,
     /// The pipeline's directory.
     pub directory: PathBuf,
+    /// The level in which that directory is written.
+    pub level: LevelInForce,
     /// Stop at what is the end when it starts.
     pub until_end: bool,
     /// What is the end when it starts is the end of event time, as it is for a source that ends by itself.
@@ -80,7 +83,7 @@ pub fn run(run: &Run) -> Outcome {
 
 fn lives(run: &Run) -> Outcome {
     let spec = run.versions.current().plan.spec.clone();
-    let store = match CheckpointStore::open(&run.directory, spec.checkpoint.retain) {
+    let store = match CheckpointStore::open_at(&run.directory, spec.checkpoint.retain, run.level.clone()) {
         Ok(store) => store,
         Err(error) => return Outcome::Failed(error),
     };

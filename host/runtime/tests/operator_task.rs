@@ -66,6 +66,7 @@ fn task(on_error: OnError, record_bytes_max: Option<usize>) -> (OperatorTask, Ar
         index: 0,
         spec,
         digest: "ab12".to_owned(),
+        input_ports: vec!["in".to_owned()],
         ports: 2,
         record_bytes_max: vec![record_bytes_max, None],
         dead_letter_bytes_max: None,

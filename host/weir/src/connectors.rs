@@ -13,7 +13,7 @@ use weir_local::local_decision::{LocalDecision, LocalDecisionOptions};
 use weir_local::stdout_sink::{StdoutSink, StdoutSinkOptions};
 use weir_protocol::connector::{ConnectorError, DecisionLog, Sink, Source};
 use weir_protocol::epoch::Incarnation;
-use weir_protocol::plan::{ClusterSpec, Guarantee, Plan, SinkKind, SinkSpec, SourceKind, SourceSpec};
+use weir_protocol::plan::{ClusterSpec, Guarantee, Plan, SinkKind, SinkSpec, SourceKind};
 use weir_protocol::verdict::DecisionPlace;
 use weir_runtime::connect::{Connected, Connectors};
 use weir_state::backend::{RocksBackend, SharedStateMemory, StateMemory};
@@ -84,7 +84,11 @@ impl PlanConnectors {
     fn topics(&self, name: &str) -> CheckedTopics {
         let mut topics = CheckedTopics::default();
         for source in &self.plan.spec.sources {
-            if let SourceKind::Kafka { cluster, topics: read, .. } = &source.kind
+            let kind = match &source.kind {
+                SourceKind::DeadLetters { from, .. } => from.as_ref(),
+                kind => kind,
+            };
+            if let SourceKind::Kafka { cluster, topics: read, .. } = kind
                 && cluster == name
             {
                 topics.read.extend(read.iter().map(|topic| (source.name.clone(), topic.clone())));
@@ -104,9 +108,11 @@ impl PlanConnectors {
     fn source_clusters(&self) -> Vec<Option<&str>> {
         let sources = self.plan.spec.sources.iter();
         sources
-            .map(|source| match &source.kind {
-                SourceKind::Kafka { cluster, .. } => Some(cluster.as_str()),
-                SourceKind::Generator { .. } | SourceKind::Files { .. } => None,
+            .filter_map(|source| match &source.kind {
+                SourceKind::Kafka { cluster, .. } => Some(Some(cluster.as_str())),
+                SourceKind::Generator { .. } | SourceKind::Files { .. } => Some(None),
+                // A replay changes nothing about where the decision is.
+                SourceKind::DeadLetters { .. } => None,
             })
             .collect()
     }
@@ -171,9 +177,21 @@ impl PlanConnectors {
         }
     }
 
-    fn source(&self, clusters: &Clusters, spec: &SourceSpec) -> Result<Box<dyn Source>, ConnectorError> {
-        let name = spec.name.clone();
-        Ok(match spec.kind.clone() {
+    fn source(
+        &self,
+        clusters: &Clusters,
+        name: &str,
+        kind: &SourceKind,
+    ) -> Result<Box<dyn Source>, ConnectorError> {
+        let name = name.to_owned();
+        Ok(match kind.clone() {
+            SourceKind::DeadLetters { from, .. } => match *from {
+                // Before the first letter there is no file.
+                SourceKind::Files { paths, format } => {
+                    Box::new(FilesSource::new(FilesSourceOptions { name, paths, format, may_be_empty: true }))
+                }
+                from => return self.source(clusters, &name, &from),
+            },
             SourceKind::Kafka { cluster, topics, .. } => clusters.get(&cluster)?.source(&name, &topics),
             SourceKind::Generator { seed, rate, count, partitions, keys, value_bytes } => {
                 Box::new(Generator::new(GeneratorOptions {
@@ -187,7 +205,7 @@ impl PlanConnectors {
                 }))
             }
             SourceKind::Files { paths, format } => {
-                Box::new(FilesSource::new(FilesSourceOptions { name, paths, format }))
+                Box::new(FilesSource::new(FilesSourceOptions { name, paths, format, may_be_empty: false }))
             }
         })
     }
@@ -238,8 +256,11 @@ impl Connectors for PlanConnectors {
     fn connect(&self, incarnation: &Incarnation) -> Result<Connected, ConnectorError> {
         let spec = &self.plan.spec;
         let clusters = self.clusters()?;
-        let sources =
-            spec.sources.iter().map(|source| self.source(&clusters, source)).collect::<Result<_, _>>()?;
+        let sources = spec
+            .sources
+            .iter()
+            .map(|source| self.source(&clusters, &source.name, &source.kind))
+            .collect::<Result<_, _>>()?;
         // Before the decision log is fenced: its producers are made for the limits of all topics.
         let sinks = spec
             .sinks

@@ -3,11 +3,14 @@
 //! With `WEIR_KILL_MARK=FILE` it happens once: the file is made before dying, and where it is there already nothing
 //! happens, so that the restarted process goes on. With `WEIR_KILL_BY=panic` the thread panics there, with
 //! `WEIR_KILL_BY=hang` it goes no further, and the process lives.
+//!
+//! `WEIR_NEWEST_LEVEL=1` makes the process the weir before this one: it knows no newer feature level.
 
 use rustix::process::{Signal, getpid, kill_process};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use weir_protocol::feature_level::{self, FeatureLevel};
 use weir_protocol::kill_point;
 
 struct Chosen {
@@ -23,6 +26,10 @@ static CHOSEN: OnceLock<Chosen> = OnceLock::new();
 
 /// Reads the environment and installs the hook.
 pub fn install() {
+    if let Ok(newest) = std::env::var("WEIR_NEWEST_LEVEL") {
+        let newest = newest.parse().expect("WEIR_NEWEST_LEVEL is a number");
+        feature_level::lower_newest(FeatureLevel(newest));
+    }
     let Ok(text) = std::env::var("WEIR_KILL_AT") else { return };
     let mark = std::env::var_os("WEIR_KILL_MARK").map(PathBuf::from);
     if mark.as_ref().is_some_and(|mark| mark.exists()) {

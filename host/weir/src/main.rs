@@ -6,6 +6,7 @@
 //! - [`component_store`], [`savepoint_schedule`]: what a run keeps for savepoints, and when it takes them
 //! - [`components`]: the operators of a plan, compiled and checked
 //! - [`connectors`]: the one list of adapters
+//! - [`dead_letters`]: what is in the sinks of dead letters, and which of it a replay would take
 //! - [`serve`]: what the control plane asks of this host
 //! - [`state_lines`]: entries of keyed state as people read them
 //! - [`metrics`]: probes and metrics, and the list of all there are; [`rates`], [`sampling`], [`memory`]: what they read
@@ -16,6 +17,7 @@ mod commands;
 mod component_store;
 mod components;
 mod connectors;
+mod dead_letters;
 mod failure;
 mod guest_voice;
 #[cfg(test)]

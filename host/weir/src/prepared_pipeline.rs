@@ -7,7 +7,9 @@ use crate::pipeline_file::PipelineFile;
 use std::path::Path;
 use std::sync::Arc;
 use weir_protocol::plan::{Plan, Problem};
+use weir_protocol::replay::Selection;
 use weir_runtime::connect::{OperatorFactory, Operators};
+use weir_runtime::replay::Router;
 use weir_wasm::Engine;
 
 /// A pipeline whose file holds no problem.
@@ -18,6 +20,17 @@ pub struct PreparedPipeline {
     pub operators: Operators,
     /// What the operators measure.
     pub metrics: GuestMetrics,
+}
+
+impl PreparedPipeline {
+    /// The pipeline as a replay of its dead letters runs it: a router for every sink of them.
+    pub fn with_replay(mut self, selection: &Selection) -> Result<PreparedPipeline, Vec<Problem>> {
+        let plan = self.plan.with_replay(selection)?;
+        let routers = plan.spec.operators.iter().filter(|spec| spec.is_router()).count();
+        self.operators.extend((0..routers).map(|_| Arc::new(Router) as Arc<dyn OperatorFactory>));
+        self.plan = Arc::new(plan);
+        Ok(self)
+    }
 }
 
 /// What is done with a component that is not there.

@@ -18,6 +18,9 @@ pub enum Fault {
     /// Kill -9 of the broker so long after the host has recovered; the host lives on until it has decided more, and is
     /// killed.
     KillBroker(Duration),
+    /// No life at all: all dead letters come back, and fail again; kill -9 so long after the start of that, where there is a
+    /// time.
+    Replay(Option<Duration>),
     /// The pipeline file names an operator that cannot do its work, for this life only.
     BadOperator(Bad),
 }
@@ -37,11 +40,17 @@ const PARALLELISM: [usize; 8] = [2, 2, 2, 2, 1, 1, 4, 3];
 /// Of so many lives one sees the broker die.
 const BROKER_EVERY: u64 = 40;
 
+/// Of so many lives one is a replay: each writes all letters so far again.
+const REPLAY_EVERY: u64 = 20;
+
 /// The next fault.
 pub fn next(moments: &mut Moments, brokers_die: bool) -> Fault {
     let mut ms = |from: u64, to: u64| Duration::from_millis(from + moments.next(to - from));
     let (soon, start, pause, patience) = (ms(0, 1000), ms(0, 2000), ms(200, 3000), ms(0, 400));
-    let traps = ms(500, 4000);
+    let (traps, replay) = (ms(500, 4000), ms(0, 4000));
+    if moments.next(REPLAY_EVERY) == 0 {
+        return Fault::Replay((moments.next(3) > 0).then_some(replay));
+    }
     if moments.next(BROKER_EVERY) == 0 && brokers_die {
         return Fault::KillBroker(soon);
     }

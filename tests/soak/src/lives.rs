@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 mod endings;
 mod questions;
+mod replays;
 mod served;
 mod swapping;
 mod versions;
@@ -133,6 +134,9 @@ impl Soak {
         if let Fault::BadOperator(bad) = fault {
             return self.live_badly(bad, parallelism);
         }
+        if let Fault::Replay(kill_after) = fault {
+            return self.replay(kill_after, parallelism);
+        }
         let before = self.settled();
         let started = Instant::now();
         let set = format!("parallelism={parallelism}");
@@ -148,7 +152,7 @@ impl Soak {
         self.summary.recovered(recovered);
         let said = format!("recovered in {recovered:.2?}");
         match fault {
-            Fault::KillAfterStart(_) | Fault::BadOperator(_) => said,
+            Fault::KillAfterStart(_) | Fault::BadOperator(_) | Fault::Replay(_) => said,
             Fault::KillAfterRecovery(after) => {
                 pause(after);
                 self.kill(&mut weir, format!("{said}, kill -9 {after:?} later"))

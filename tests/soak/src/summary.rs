@@ -18,6 +18,10 @@ pub struct Summary {
     pub pauses: u64,
     /// Kill -9 of the broker.
     pub broker_kills: u64,
+    /// Replays of all dead letters that came to their end.
+    pub replays: u64,
+    /// Kill -9 in a replay; they are among the kills of the host.
+    pub killed_replays: u64,
     /// Lives with a bad operator.
     pub bad_operators: u64,
     /// Kill -9 of the host beside a swap; they are among its kills.
@@ -147,6 +151,11 @@ impl fmt::Display for Summary {
         writeln!(
             f,
             "host kills     {kills} (and {stops} stops, {pauses} pauses, {broker_kills} broker kills, {bad_operators} bad operators)"
+        )?;
+        writeln!(
+            f,
+            "replays        {} of all dead letters, {} more were killed",
+            self.replays, self.killed_replays
         )?;
         writeln!(f, "recoveries     start to first decided output: {}", times(&self.recoveries))?;
         self.write_swaps(f)?;

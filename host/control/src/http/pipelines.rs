@@ -235,7 +235,7 @@ fn shown(status: StatusCode, row: Pipeline) -> Response {
     (status, [(ETAG, row.etag())], axum::Json(PipelineView::from(row))).into_response()
 }
 
-fn begun(row: Pipeline) -> Response {
+pub(super) fn begun(row: Pipeline) -> Response {
     let location = format!("/v1/pipelines/{}/status", row.name);
     (StatusCode::ACCEPTED, [(LOCATION, location)], axum::Json(PipelineView::from(row))).into_response()
 }

@@ -78,6 +78,9 @@ const TABLE: &[(&str, &str, &[&[Code]])] = &[
     ("DELETE", "/v1/pipelines/{name}/savepoints/{savepoint}", &[PIPELINE, CHANGE, FILES, &[NotFound, InvalidPipeline]]),
     ("GET", "/v1/pipelines/{name}/savepoints/{savepoint}/export", &[PIPELINE, CHANGE, FILES, &[NotFound, InvalidPipeline, Busy]]),
 
+    ("GET", "/v1/pipelines/{name}/dead-letters", &[PIPELINE, FILES, &[NotApplied, InvalidPipeline]]),
+    ("POST", "/v1/pipelines/{name}/dead-letters/replay", &[PIPELINE, JSON, CHANGE, FILES, &[NotApplied, InvalidPipeline, PreconditionFailed]]),
+
     ("POST", "/v1/pipelines/{name}/operators/{id}/swap", &[PIPELINE, JSON, CHANGE, SWAP, &[VersionNotFound]]),
     ("GET", "/v1/pipelines/{name}/swaps", &[PIPELINE]),
     ("GET", "/v1/pipelines/{name}/swaps/{id}", &[PIPELINE, &[SwapNotFound]]),
@@ -87,6 +90,9 @@ const TABLE: &[(&str, &str, &[&[Code]])] = &[
     ("POST", "/v1/tokens", &[JSON, CHANGE]),
     ("DELETE", "/v1/tokens/{id}", &[NAME, CHANGE, &[TokenNotFound]]),
     ("GET", "/v1/audit", &[]),
+
+    ("GET", "/v1/upgrade", &[]),
+    ("POST", "/v1/upgrade/finalize", &[CHANGE, &[Unavailable]]),
 ];
 
 /// The codes of a route, in the order of the table of codes; none where there is no such route.

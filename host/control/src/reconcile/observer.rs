@@ -57,6 +57,7 @@ impl Observer {
                 self.slot.note_restart(self.control.now(), &cause);
                 self.slot.step(&Event::Restarting(cause));
             }
+            PipelineEvent::Replayed { .. } => {}
             PipelineEvent::GoingBack { cause } => self.slot.step(&Event::Restarting(cause)),
             PipelineEvent::Ended(ending) => self.slot.step(&Event::Ended(ending)),
             PipelineEvent::Swap(SwapEvent::Prepared | SwapEvent::Probation { .. }) => {}
@@ -77,6 +78,10 @@ impl Observer {
             }
             PipelineEvent::GoingBack { cause } => {
                 self.event(connection, "going_back", &json!({ "cause": cause }))
+            }
+            PipelineEvent::Replayed { letters, failed_again } => {
+                let body = json!({ "letters": letters, "failed_again": failed_again });
+                self.event(connection, "replayed", &body)
             }
             PipelineEvent::Ended(ending) => self.write_end(connection, ending),
             PipelineEvent::Swap(swap) => self.write_swap(connection, swap),

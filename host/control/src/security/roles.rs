@@ -51,6 +51,10 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     // A savepoint holds the state itself, the records' contents with it.
     ("GET", "/v1/pipelines/{name}/savepoints/{savepoint}/export", Token(Deployer)),
 
+    // A dead letter is a record, with its contents.
+    ("GET", "/v1/pipelines/{name}/dead-letters", Token(Deployer)),
+    ("POST", "/v1/pipelines/{name}/dead-letters/replay", Token(Deployer)),
+
     ("POST", "/v1/pipelines/{name}/operators/{id}/swap", Token(Deployer)),
     ("GET", "/v1/pipelines/{name}/swaps", Token(Viewer)),
     ("GET", "/v1/pipelines/{name}/swaps/{id}", Token(Viewer)),
@@ -60,6 +64,9 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/v1/tokens", Token(Admin)),
     ("DELETE", "/v1/tokens/{id}", Token(Admin)),
     ("GET", "/v1/audit", Token(Admin)),
+
+    ("GET", "/v1/upgrade", Token(Viewer)),
+    ("POST", "/v1/upgrade/finalize", Token(Admin)),
 ];
 
 /// What the table says of a request.

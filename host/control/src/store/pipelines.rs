@@ -2,6 +2,7 @@
 //! state is in the trash.
 
 use super::{Page, paged, rows_to_read};
+use crate::host::LettersSelected;
 use crate::problem::Problem;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,9 @@ pub struct StartFrom {
     /// A pipeline that has come to its end starts again.
     #[serde(default)]
     pub restart_finished: bool,
+    /// Dead letters come back before anything is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<LettersSelected>,
 }
 
 impl Pipeline {

@@ -161,6 +161,7 @@ impl From<StartRequest> for StartFrom {
             replay_output: asked.replay_output,
             again: asked.again,
             restart_finished: asked.restart_finished,
+            replay: None,
         }
     }
 }
@@ -269,7 +270,7 @@ pub struct EventView {
     pub seq: i64,
     /// RFC 3339.
     pub at: String,
-    /// `applied`, `running`, `restarting`, `going_back`, `stopped`, `finished`, `failed`, `superseded`, or `swap_…`.
+    /// `applied`, `running`, `replayed`, `restarting`, `going_back`, `stopped`, `finished`, `failed`, `superseded`, or `swap_…`.
     pub kind: String,
     /// More of it.
     #[schema(value_type = Object)]

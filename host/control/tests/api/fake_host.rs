@@ -28,6 +28,8 @@ pub struct FakeHost {
     pub refuse_swap: Arc<Mutex<Option<BeforeRefusal>>>,
     /// Lives begin only when a test says so.
     pub silent: Mutex<bool>,
+    /// The feature level is the first, not the newest.
+    pub is_unfinalized: Mutex<bool>,
     held: Mutex<Option<(Sender<()>, Receiver<()>)>>,
 }
 
@@ -234,6 +236,17 @@ impl Host for FakeHost {
         Ok(Comparison { way, changes: Vec::new(), states, warnings: Vec::new(), refusals, start_refusals })
     }
 
+    fn letters(&self, document: &PipelineDocument, asked: &LettersAsked) -> Result<LettersFound, Refused> {
+        match document.toml.contains("dead_letter") {
+            true => Ok(LettersFound {
+                items: vec![serde_json::json!({ "operators": asked.selected.operators }); asked.limit.min(2)],
+                replayable: 2,
+                staying: 0,
+            }),
+            false => Err(refused(Reason::InvalidPipeline, "there are no dead letters")),
+        }
+    }
+
     fn start(
         &self,
         start: StartPipeline,
@@ -298,6 +311,25 @@ impl Host for FakeHost {
     }
 
     fn empty_trash(&self, _: Duration) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn upgrade(&self) -> UpgradeStatus {
+        let level = if *self.is_unfinalized.lock().unwrap() { 1 } else { 2 };
+        UpgradeStatus {
+            weir: "0.2.0".to_owned(),
+            level,
+            oldest_level: 1,
+            newest_level: 2,
+            finalized: level == 2,
+            readable_by: format!("0.{level}.0"),
+            formats: [("control".to_owned(), level)].into(),
+            control_known: 2,
+        }
+    }
+
+    fn finalize_upgrade(&self) -> Result<(), Refused> {
+        *self.is_unfinalized.lock().unwrap() = false;
         Ok(())
     }
 }

@@ -8,7 +8,10 @@ impl Plan {
     pub fn advice(&self) -> Vec<Problem> {
         let mut advice = Vec::new();
         for (index, source) in self.spec.sources.iter().enumerate() {
-            if source.time.watermarks != WatermarkStrategy::None || ends(&source.kind) {
+            if source.time.watermarks != WatermarkStrategy::None
+                || ends(&source.kind)
+                || super::replay::is_letters(&source.name)
+            {
                 continue;
             }
             let behind = self.behind(index);
@@ -43,7 +46,9 @@ impl Plan {
 /// At its end every timer of event time fires.
 fn ends(kind: &SourceKind) -> bool {
     match kind {
-        SourceKind::Kafka { .. } | SourceKind::Generator { count: None, .. } => false,
+        SourceKind::Kafka { .. }
+        | SourceKind::Generator { count: None, .. }
+        | SourceKind::DeadLetters { .. } => false,
         SourceKind::Generator { count: Some(_), .. } | SourceKind::Files { .. } => true,
     }
 }

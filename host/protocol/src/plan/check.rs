@@ -73,8 +73,13 @@ impl Checker<'_> {
         let sources = spec.sources.iter().map(|s| ("source", &s.name));
         let operators = spec.operators.iter().map(|o| ("operator", &o.name));
         let sinks = spec.sinks.iter().map(|s| ("sink", &s.name));
+        let own = |name: &String| {
+            let letters = |source: &SourceSpec| matches!(source.kind, SourceKind::DeadLetters { .. });
+            spec.sources.iter().any(|source| source.name == *name && letters(source))
+                || spec.operators.iter().any(|operator| operator.name == *name && operator.is_router())
+        };
         for (kind, name) in sources.chain(operators).chain(sinks) {
-            if !fits(name) {
+            if !fits(name) && !own(name) {
                 self.problem(format!("{kind}.{name}"), "expected a name of 1 to 100 of a-z A-Z 0-9 _ -");
             }
             if !seen.insert(name) {
@@ -301,7 +306,9 @@ impl Checker<'_> {
             self.problem("max_parallelism", format!("{groups}: expected 1 to {MAX_PARALLELISM_LIMIT}"));
         }
         let groups = spec.max_parallelism.unwrap_or(crate::key_group::DEFAULT_MAX_PARALLELISM) as usize;
-        if spec.co_partitioned && !spec.sources.iter().all(|s| matches!(s.kind, SourceKind::Kafka { .. })) {
+        let partitioned =
+            |s: &SourceSpec| matches!(s.kind, SourceKind::Kafka { .. } | SourceKind::DeadLetters { .. });
+        if spec.co_partitioned && !spec.sources.iter().all(partitioned) {
             self.problem(
                 "co_partitioned",
                 "only Kafka topics have partitions that keys belong to; remove it, and rows are exchanged by key",

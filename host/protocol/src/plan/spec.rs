@@ -1,6 +1,7 @@
 //! What a pipeline file asks for, as plain data. The binary reads it; [`super::Plan::check`] judges it.
 
 use crate::connector::StartPolicy;
+use crate::replay::Replay;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -148,6 +149,15 @@ pub enum SourceKind {
         paths: Vec<String>,
         /// How a line is read.
         format: FileFormat,
+    },
+    /// Dead letters of a sink of the pipeline itself, on their way back. Only [`super::Plan::with_replay`] makes one.
+    DeadLetters {
+        /// How they are read.
+        from: Box<SourceKind>,
+        /// True where their offsets are part of a decision that is made of source offsets.
+        decides: bool,
+        /// What becomes of them.
+        replay: Replay,
     },
 }
 

@@ -35,6 +35,7 @@ fn manifest(positions: &[(i32, i64)]) -> Manifest {
         started_from: None,
         savepoint: None,
         operator_watermarks: BTreeMap::new(),
+        written_by: None,
     }
 }
 
@@ -57,6 +58,7 @@ fn known(number: i32) -> KnownPartition {
         partition: Partition::new("orders", number),
         policy: StartPolicy::CommittedOrEarliest,
         covered: true,
+        letters: false,
     }
 }
 
@@ -153,6 +155,71 @@ fn an_entry_that_the_manifest_has_and_the_group_has_not_is_refused() {
     let mut facts = healthy();
     facts.committed[1] = entry(1, None, Metadata::Empty);
     assert!(matches!(refusal(&facts), Refusal::EntryMissing { .. }));
+}
+
+/// A partition of dead letters, as a replay knows it.
+fn letters(facts: &mut Facts, entry: Option<(i64, DecisionRecord)>) {
+    let partition = Partition::new("dead", 0);
+    let source = "letters:dead".to_owned();
+    let policy = StartPolicy::Earliest;
+    facts.partitions.insert(
+        0,
+        KnownPartition { source, partition: partition.clone(), policy, covered: true, letters: true },
+    );
+    let (position, metadata) = match entry {
+        Some((offset, record)) => (Some(Position::at(offset)), Metadata::Decision(record)),
+        None => (None, Metadata::Empty),
+    };
+    facts.committed.insert(0, CommittedOffset { partition, position, metadata });
+}
+
+fn older() -> DecisionRecord {
+    DecisionRecord { id: id(2, OTHER), ..record() }
+}
+
+#[test]
+fn letters_may_stand_at_an_older_decision_and_go_on_there() {
+    let mut facts = healthy();
+    letters(&mut facts, Some((5, older())));
+    assert_eq!(named(&facts.committed), Some(&record()));
+    let Verdict::Restore { resolve, .. } = judge(&facts) else { panic!("{:?}", judge(&facts)) };
+    assert_eq!(resolve.len(), 1);
+    assert_eq!(resolve[0].start, NewStart::At(Position::at(5)));
+}
+
+#[test]
+fn letters_that_were_never_replayed_begin_at_the_first() {
+    let mut facts = healthy();
+    letters(&mut facts, None);
+    let Verdict::Restore { resolve, .. } = judge(&facts) else { panic!("{:?}", judge(&facts)) };
+    assert_eq!(resolve[0].start, NewStart::Policy(StartPolicy::Earliest));
+}
+
+#[test]
+fn the_manifest_says_where_letters_stand_whatever_the_group_has() {
+    for entry in [None, Some((5, older())), Some((9, record()))] {
+        let mut facts = healthy();
+        letters(&mut facts, entry);
+        let FoundManifest::Found(manifest) = &mut facts.manifest else { panic!() };
+        manifest.positions.push(SourcePosition {
+            source: "letters:dead".to_owned(),
+            partition: Partition::new("dead", 0),
+            position: Position::at(7),
+        });
+        let Verdict::Restore { resolve, manifest } = judge(&facts) else { panic!("{:?}", judge(&facts)) };
+        assert!(resolve.is_empty());
+        assert_eq!(manifest.position("letters:dead", &Partition::new("dead", 0)), Some(Position::at(7)));
+    }
+}
+
+#[test]
+fn letters_of_another_pipeline_and_other_partitions_at_an_older_decision_are_refused() {
+    let mut facts = healthy();
+    letters(&mut facts, Some((5, DecisionRecord { owner: Owner::of("weir.", "other"), ..older() })));
+    assert!(matches!(refusal(&facts), Refusal::ForeignOwner { .. }));
+    let mut facts = healthy();
+    facts.committed[0].metadata = Metadata::Decision(older());
+    assert!(matches!(refusal(&facts), Refusal::Disagree { .. }));
 }
 
 #[test]

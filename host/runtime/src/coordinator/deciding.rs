@@ -43,6 +43,7 @@ impl Coordinator<'_> {
             manifest_of(plan, operators, id, Some(self.parent.clone()), &positions, prepared, now_ms);
         manifest.started_from = self.options.recovered.started_from.clone();
         manifest.savepoint = self.options.recovered.savepoint.clone();
+        manifest.positions.extend(self.options.recovered.parked.iter().cloned());
         manifest.watermarks = self.snapshots.iter().flat_map(|s| s.watermarks.iter().cloned()).collect();
         manifest.watermarks.sort_by(|a, b| (&a.source, &a.partition).cmp(&(&b.source, &b.partition)));
         manifest.operator_watermarks = self.operator_watermarks();
@@ -93,7 +94,8 @@ impl Coordinator<'_> {
     pub(super) fn decide(&mut self, epoch: Epoch) -> Result<(), ConnectorError> {
         let manifest = &self.made().0;
         let mut positions = vec![Positions::new()];
-        for old in &manifest.positions {
+        let plan = &self.options.version.plan;
+        for old in manifest.positions.iter().filter(|old| plan.decides(&old.source)) {
             positions[0].insert(old.partition.clone(), old.position);
         }
         let all: Vec<Partition> = positions[0].keys().cloned().collect();

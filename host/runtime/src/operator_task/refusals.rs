@@ -1,10 +1,10 @@
 //! Rows that are not handled: rejected, at fault in a call that failed, or with an output that no sink takes.
 
-use super::{Handled, OperatorTask, place};
+use super::{Handled, Moment, OperatorTask, place};
 use crate::version_tally::SAMPLES_MAX;
 use weir_protocol::batch::Batch;
 use weir_protocol::connector::{ConnectorError, FailureKind};
-use weir_protocol::error_policy::{Blamed, FailedRow, one_line, push_dead_letter};
+use weir_protocol::error_policy::{Blamed, FailedRow, Given, one_line, push_dead_letter};
 use weir_protocol::output::Output;
 use weir_protocol::plan::OnError;
 
@@ -55,11 +55,12 @@ impl OperatorTask {
         }
     }
 
-    /// Carries out the policy for the rows at fault.
+    /// Carries out the policy for the rows at fault: records that came in at `moment`, or what a timer fired for.
     pub(super) fn refuse(
         &mut self,
         input: &Batch,
         failed: &[FailedRow],
+        (moment, timer): (Moment, Option<&str>),
         handled: &mut Handled,
     ) -> Result<(), ConnectorError> {
         let Some(first) = failed.first() else { return Ok(()) };
@@ -95,7 +96,13 @@ impl OperatorTask {
                 meters.dead_letters.add(failed.len() as u64);
                 tracing::debug!(operator = spec.name, rows = failed.len(), "dead letter: {}", said(first));
                 let letters = handled.dead_letters.get_or_insert_with(Batch::default);
-                let blamed = Blamed { operator: &spec.name, digest: &self.options.digest };
+                let port = self.options.input_ports.get(moment.port as usize).map_or("", String::as_str);
+                let blamed = Blamed {
+                    operator: &spec.name,
+                    digest: &self.options.digest,
+                    given: timer.map_or(Given::Record(port), Given::Timer),
+                    now_ms: moment.now_ms,
+                };
                 for row in failed {
                     push_dead_letter(letters, input, row, blamed, self.options.dead_letter_bytes_max);
                 }

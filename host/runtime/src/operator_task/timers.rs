@@ -106,7 +106,7 @@ impl OperatorTask {
                 self.timer_search_passed(timer.0, took);
                 let rows = fired.rows as u64;
                 let mut handled = Handled::default();
-                self.refuse(&fired, &failed, &mut handled)?;
+                self.refuse(&fired, &failed, (moment, Some(timer.1)), &mut handled)?;
                 self.count(moment.now_ms, rows, failed.len() as u64)?;
                 self.put_out(&output);
                 push_output(&mut handled, fired, output, self.options.ports);
@@ -121,7 +121,7 @@ impl OperatorTask {
                     }
                     let message = format!("timer {}: {}", timer.1, at_fault.message);
                     let at_fault = FailedRow { row: 0, kind: at_fault.kind, message };
-                    self.refuse(&fired, &[at_fault], &mut handled)?;
+                    self.refuse(&fired, &[at_fault], (moment, Some(timer.1)), &mut handled)?;
                     self.count(moment.now_ms, 1, 1)?;
                     done(handled)
                 }

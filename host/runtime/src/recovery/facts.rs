@@ -5,6 +5,7 @@ use crate::connect::Connected;
 use weir_protocol::connector::{ConnectorError, StartPolicy};
 use weir_protocol::decision::CommittedOffset;
 use weir_protocol::plan::SourceKind;
+use weir_protocol::plan::replay::is_letters;
 use weir_protocol::position::{Partition, Positions};
 use weir_protocol::verdict::{Facts, FoundManifest, KnownPartition, NewPartition, NewStart, named};
 
@@ -17,14 +18,17 @@ impl Recovery<'_> {
         for (spec, source) in self.plan.spec.sources.iter().zip(&mut connected.sources) {
             let policy = match &spec.kind {
                 SourceKind::Kafka { start, .. } => *start,
-                SourceKind::Generator { .. } | SourceKind::Files { .. } => StartPolicy::Earliest,
+                SourceKind::Generator { .. } | SourceKind::Files { .. } | SourceKind::DeadLetters { .. } => {
+                    StartPolicy::Earliest
+                }
             };
+            let letters = is_letters(&spec.name);
             for partition in source.partitions()? {
-                known.push(KnownPartition { source: spec.name.clone(), partition, policy, covered: false });
+                let source = spec.name.clone();
+                known.push(KnownPartition { source, partition, policy, covered: false, letters });
             }
         }
-        let all: Vec<Partition> = known.iter().map(|known| known.partition.clone()).collect();
-        let covered = connected.decisions.covered(&all);
+        let covered = self.covered(connected.decisions.as_ref(), &known);
         for known in &mut known {
             known.covered = covered.contains(&known.partition);
         }
@@ -76,12 +80,17 @@ impl Recovery<'_> {
             }
             let by_policy = of_source.iter().find_map(|new| match new.start {
                 NewStart::Policy(policy) => Some(policy),
-                NewStart::Earliest => None,
+                NewStart::Earliest | NewStart::At(_) => None,
             });
+            for new in &of_source {
+                if let NewStart::At(position) = new.start {
+                    positions[index].insert(new.partition.clone(), position);
+                }
+            }
             if let Some(policy) = by_policy {
                 let partitions: Vec<Partition> = of_source
                     .iter()
-                    .filter(|new| new.start != NewStart::Earliest)
+                    .filter(|new| matches!(new.start, NewStart::Policy(_)))
                     .map(|new| new.partition.clone())
                     .collect();
                 positions[index].extend(connected.sources[index].resolve(&partitions, policy)?);

@@ -170,6 +170,7 @@ impl Bench {
             index: 0,
             spec,
             digest: "ab12".to_owned(),
+            input_ports: vec!["in".to_owned()],
             ports: 1,
             record_bytes_max: vec![Some(50)],
             dead_letter_bytes_max: None,

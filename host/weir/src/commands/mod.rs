@@ -3,6 +3,7 @@
 mod child;
 mod client;
 mod demo;
+pub mod dlq;
 mod offsets;
 mod operator_inspect;
 mod operator_new;
@@ -11,6 +12,7 @@ pub mod savepoint;
 mod serve;
 mod state;
 pub mod test;
+pub mod upgrade;
 mod validate;
 
 use crate::failure::{Exit, Failure};
@@ -44,12 +46,18 @@ pub enum Command {
     /// Show and reset where a stopped pipeline goes on
     #[command(subcommand)]
     Offsets(offsets::OffsetsCommand),
+    /// Look at dead letters, and send them back into the operators that failed
+    #[command(subcommand)]
+    Dlq(dlq::DlqCommand),
     /// Make, move and remove savepoints, also beside a running host
     #[command(subcommand)]
     Savepoint(savepoint::SavepointCommand),
     /// Read what operators keep per key, also beside a running host
     #[command(subcommand)]
     State(state::StateCommand),
+    /// Which weir can open a data directory, and going over to the formats of this one
+    #[command(subcommand)]
+    Upgrade(upgrade::UpgradeCommand),
     /// See a pipeline survive new versions, bad ones too, and being killed
     Demo(demo::Options),
     /// Work on a component in a process with limits; not for people
@@ -98,8 +106,10 @@ impl Command {
             Command::Status(options) => client::status::run(&options),
             Command::Token(command) => client::tokens::run(&command),
             Command::Offsets(command) => offsets::run(&command),
+            Command::Dlq(command) => dlq::run(&command),
             Command::Savepoint(command) => savepoint::run(&command),
             Command::State(command) => state::run(&command),
+            Command::Upgrade(command) => upgrade::run(&command),
             Command::Demo(options) => demo::run(&options),
             Command::Child(command) => child::run(&command),
         }

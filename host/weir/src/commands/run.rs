@@ -119,6 +119,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         connectors: Arc::new(connectors) as Arc<dyn Connectors>,
         owner,
         directory,
+        level: data_dir.level().clone(),
         until_end: options.until_end,
         drain: options.drain,
         restart_finished: options.restart_finished,

@@ -36,7 +36,7 @@ pub fn origins(plan: &Plan, rates: &[SubtaskRates]) -> Vec<(String, bool)> {
     let waits = |stage: usize| stages[stage].1 >= BACK_PRESSURED_MS;
     let (mut operators, mut sinks) =
         (vec![false; plan.spec.operators.len()], vec![false; plan.spec.sinks.len()]);
-    for (_, stage) in plan.stages.iter().enumerate().filter(|(index, _)| waits(*index)) {
+    for (_, stage) in (0..).zip(&plan.stages).filter(|(index, _)| waits(*index)) {
         let sends_to = stage.exchanges_out.iter().map(|exchange| &plan.exchanges[*exchange]);
         if sends_to.clone().any(|exchange| waits(exchange.to_stage)) {
             continue;

@@ -1,7 +1,7 @@
 //! Metrics as text: OpenMetrics 1.0.0, or Prometheus' own form for clients that ask for that.
 //!
 //! Written by hand, because what is wanted is a snapshot of counters that live elsewhere, by one list of metrics, in two
-//! forms; see docs/decisions/0016.
+//! forms; see docs/decisions/0017.
 
 use super::catalogue::{ALL, Kind, Metric};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! The seam of the control plane, question by question.
 
 use super::allowed::Allowed;
-use super::{child, comparison, document, dry_run, running, scratch};
+use super::{child, comparison, document, dry_run, on_disk, running, scratch};
 use crate::failure::Failure;
 use crate::memory;
 use crate::metrics::process::ProcessMetrics;
@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use weir_control::host::{
-    CheckpointInfo, Comparison, DryRun, Host, Inspected, Listener, OperatorTest, OperatorTested,
-    PipelineDocument, Refused, RunningPipeline, SavepointInfo, StartPipeline, SwapAsked,
+    CheckpointInfo, Comparison, DryRun, Host, Inspected, LettersAsked, LettersFound, Listener, OperatorTest,
+    OperatorTested, PipelineDocument, Refused, RunningPipeline, SavepointInfo, StartPipeline, SwapAsked,
+    UpgradeStatus,
 };
 use weir_runtime::data_dir::DataDir;
 use weir_state::backend::{SharedStateMemory, StateMemory};
@@ -131,6 +132,10 @@ impl Host for WeirHost {
         dry_run::dry_run(self, asked)
     }
 
+    fn letters(&self, document: &PipelineDocument, asked: &LettersAsked) -> Result<LettersFound, Refused> {
+        self.find_letters(document, asked)
+    }
+
     fn checkpoints(&self, pipeline: &str) -> Result<Vec<CheckpointInfo>, Refused> {
         self.list_checkpoints(pipeline)
     }
@@ -159,5 +164,13 @@ impl Host for WeirHost {
 
     fn empty_trash(&self, older_than: Duration) -> Result<(), Refused> {
         self.take_out_trash(older_than)
+    }
+
+    fn upgrade(&self) -> UpgradeStatus {
+        crate::commands::upgrade::status(self.data_dir.level().level())
+    }
+
+    fn finalize_upgrade(&self) -> Result<(), Refused> {
+        self.data_dir.finalize().map(|_| ()).map_err(on_disk::refused)
     }
 }

@@ -8,6 +8,7 @@
 //! - [`dry_run`]: a migration on a copy of the newest checkpoint, in a [`scratch`] directory
 //! - [`running`]: a pipeline on its own threads, and what it tells; [`running_status`] is what it says when asked,
 //!   [`kept_document`] the document that goes with its state
+//! - [`letters`]: dead letters, and the life in which they come back
 //! - [`on_disk`]: checkpoints, savepoints, trash
 
 pub mod allowed;
@@ -19,6 +20,7 @@ mod fates;
 pub mod host;
 pub mod inspected;
 mod kept_document;
+mod letters;
 mod next_start;
 mod on_disk;
 mod running;

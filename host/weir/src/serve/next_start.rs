@@ -68,12 +68,14 @@ fn is_decided_here(plan: &Plan) -> bool {
 fn partitions(source: &SourceSpec) -> Option<Vec<Partition>> {
     let name = source.name.clone();
     match source.kind.clone() {
-        SourceKind::Kafka { .. } => None,
+        SourceKind::Kafka { .. } | SourceKind::DeadLetters { .. } => None,
         SourceKind::Generator { partitions, .. } => {
             Some((0..partitions).map(|number| Partition::new(name.as_str(), number as i32)).collect())
         }
         SourceKind::Files { paths, format } => {
-            FilesSource::new(FilesSourceOptions { name, paths, format }).partitions().ok()
+            FilesSource::new(FilesSourceOptions { name, paths, format, may_be_empty: false })
+                .partitions()
+                .ok()
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::document;
 use super::host::WeirHost;
 use super::kept_document::KeptDocument;
+use super::letters::ReplayLife;
 use super::on_disk::{refused, unavailable};
 use super::running_status::Shape;
 use crate::commands::savepoint::now_ms;
@@ -82,6 +83,14 @@ pub fn start(
     };
     let connectors = PlanConnectors::sharing(plan.clone(), directory.clone(), host.memory().clone());
     report_checks(&name, &connectors)?;
+    let replay = match &start.replay {
+        Some(_) if start.candidate.is_some() => {
+            tracing::warn!(pipeline = name, "a swap was under way: dead letters are not replayed");
+            None
+        }
+        Some(letters) => Some(ReplayLife::prepare(host, &start.document, letters)?),
+        None => None,
+    };
     let schedule = schedule(host, &plan, &directory)?;
     let meters = Arc::new(Meters::of(&plan));
     let (stop, stops) = bounded(1);
@@ -115,6 +124,7 @@ pub fn start(
         connectors: Arc::new(connectors) as Arc<dyn Connectors>,
         owner,
         directory,
+        level: host.data_dir().level().clone(),
         until_end: false,
         drain: false,
         restart_finished: start.restart_finished,
@@ -128,12 +138,41 @@ pub fn start(
     };
     let thread = std::thread::Builder::new().name(format!("p-{name}"));
     let started = thread.spawn(move || {
-        let ending = live(&run);
+        let replayed = replay.and_then(|replay| replay_first(&run, &replay, &*listener));
+        let ending = replayed.unwrap_or_else(|| live(&run));
         drop(schedule);
         listener.happened(&name, PipelineEvent::Ended(ending));
     });
     started.map_err(|error| unavailable(format!("no thread for the pipeline: {error}")))?;
     Ok(Box::new(running))
+}
+
+/// The life in which dead letters come back; how the pipeline ended, where it did not come to its next life.
+fn replay_first(run: &Run, replay: &ReplayLife, listener: &dyn Listener) -> Option<Ending> {
+    if replay.letters > 0 {
+        let life = Run {
+            versions: replay.versions.clone(),
+            connectors: replay.connectors.clone(),
+            meters: replay.meters.clone(),
+            requests: handle::no_requests(),
+            owner: run.owner.clone(),
+            directory: run.directory.clone(),
+            stop: run.stop.clone(),
+            notices: run.notices.clone(),
+            clock: run.clock.clone(),
+            level: run.level.clone(),
+            from_savepoint: None,
+            ..*run
+        };
+        match live(&life) {
+            Ending::Finished => {}
+            ended => return Some(ended),
+        }
+    }
+    let pipeline = &run.versions.current().plan.spec.name;
+    let event = PipelineEvent::Replayed { letters: replay.letters, failed_again: replay.failed_again() };
+    listener.happened(pipeline, event);
+    None
 }
 
 /// All lives of the pipeline. A panic in it is the end of this pipeline, and of no other.

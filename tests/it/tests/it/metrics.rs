@@ -152,7 +152,7 @@ fn process_is_told(scrape: &Scrape) {
     assert!(one("process_open_fds") > 3.0 && one("process_open_fds") <= one("process_max_fds"));
     assert!(one("weir_data_dir_free_bytes") <= one("weir_data_dir_size_bytes"));
     assert!(one("weir_memory_limit_bytes") > one("weir_state_memory_limit_bytes"));
-    assert_eq!(scrape.one("weir_build_info", &[("version", "0.1.0")]), 1.0);
+    assert_eq!(scrape.one("weir_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), 1.0);
 }
 
 /// Not a key, not a value, not a header; and the other form says the same.

@@ -20,6 +20,7 @@ use weir_protocol::epoch::{Epoch, Incarnation};
 use weir_protocol::plan::OperatorLimits;
 use weir_protocol::swap::Rules;
 use weir_runtime::clock::SystemClock;
+use weir_runtime::format_file::LevelInForce;
 use weir_runtime::handle::{Handle, Notices, Refusal, SwapNotice, channel};
 use weir_runtime::meters::Meters;
 use weir_runtime::supervisor::{self, Outcome, Run};
@@ -119,6 +120,7 @@ impl Bench {
             connectors: Arc::new(MemoryConnectors(world.outside.clone())),
             owner: Owner::of("weir.", "simulated"),
             directory: world.directory().to_owned(),
+            level: LevelInForce::newest(),
             until_end: false,
             drain: false,
             restart_finished: false,

@@ -39,6 +39,7 @@ fn manifest(epoch: u64, offset: i64) -> Manifest {
         started_from: None,
         savepoint: None,
         operator_watermarks: BTreeMap::new(),
+        written_by: None,
     }
 }
 
@@ -48,6 +49,7 @@ fn known(number: i32) -> KnownPartition {
         partition: Partition::new("orders", number),
         policy: StartPolicy::Latest,
         covered: true,
+        letters: false,
     }
 }
 

@@ -5,6 +5,7 @@
 //! - [`operators`], [`pipelines`], [`status`], [`swaps`], [`savepoints`], [`tokens`]: the commands, noun by noun
 
 pub mod connection;
+pub mod letters;
 pub mod operators;
 pub mod pipelines;
 pub mod savepoints;

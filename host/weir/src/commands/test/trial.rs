@@ -233,6 +233,7 @@ fn task_options(spec: OperatorSpec, prepared: &Prepared) -> OperatorTaskOptions 
         index: 0,
         spec,
         digest: prepared.digest().to_string(),
+        input_ports: prepared.description().shape().inputs,
         // The ports are noted on the way, so that records of several ports stay in order.
         ports: 1,
         record_bytes_max: vec![None],

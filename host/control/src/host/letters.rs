@@ -1,0 +1,43 @@
+//! Dead letters, as they are asked for and as they are told.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// Which letters; nothing named = all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LettersSelected {
+    /// Of these operators, by their ids in the pipeline.
+    pub operators: Vec<String>,
+    /// That failed in these ways: `trap`, `timeout`, `rejection` and so on, as `weir-error-kind` names them.
+    pub kinds: Vec<String>,
+    /// That failed at this time or later: RFC 3339, milliseconds since 1970, or an age such as `2h`.
+    pub since: Option<String>,
+}
+
+/// What is asked about them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LettersAsked {
+    /// Which.
+    pub selected: LettersSelected,
+    /// Also those that a replay has dealt with.
+    pub all: bool,
+    /// With their records.
+    pub records: bool,
+    /// How many are told at the most; all are counted.
+    pub limit: usize,
+}
+
+/// What there is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = DeadLetters)]
+pub struct LettersFound {
+    /// The letters, as `weir dlq list --json` writes them, and with `records` as `weir dlq show` does.
+    #[schema(value_type = Vec<Object>)]
+    pub items: Vec<Value>,
+    /// Open letters that a replay would take.
+    pub replayable: u64,
+    /// Open letters that it would leave.
+    pub staying: u64,
+}

@@ -1,0 +1,74 @@
+//! Dead letters. What is listed is [`crate::host::LettersFound`].
+
+use crate::host::{LettersAsked, LettersSelected};
+use crate::problem::{Code, Problem};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+/// Letters that are told, where nothing is said.
+const LIMIT_DEFAULT: usize = 100;
+/// Letters that are told at most.
+const LIMIT_MAX: usize = 1000;
+
+/// Which letters are listed.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct LettersQuery {
+    /// Only of this operator, by its id in the pipeline.
+    pub operator: Option<String>,
+    /// Only those that failed in this way: `trap`, `timeout`, `rejection` and so on.
+    pub kind: Option<String>,
+    /// Only those that failed at this time or later: RFC 3339, milliseconds since 1970, or an age such as `2h`.
+    pub since: Option<String>,
+    /// Also those that a replay has dealt with.
+    #[serde(default)]
+    pub all: bool,
+    /// With their records: keys, values and headers.
+    #[serde(default)]
+    pub records: bool,
+    /// Letters at most; 100 where it is left out. All are counted.
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<usize>,
+}
+
+impl LettersQuery {
+    /// Checked.
+    pub fn asked(self) -> Result<LettersAsked, Problem> {
+        let limit = self.limit.unwrap_or(LIMIT_DEFAULT);
+        if !(1..=LIMIT_MAX).contains(&limit) {
+            return Err(Problem::new(Code::InvalidParameter, format!("limit: expected 1 to {LIMIT_MAX}")));
+        }
+        let selected = LettersSelected {
+            operators: self.operator.into_iter().collect(),
+            kinds: self.kind.into_iter().collect(),
+            since: self.since,
+        };
+        Ok(LettersAsked { selected, all: self.all, records: self.records, limit })
+    }
+}
+
+/// Sends dead letters back.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReplayRequest {
+    /// Only of these operators, by their ids in the pipeline.
+    pub operators: Vec<String>,
+    /// Only those that failed in these ways.
+    pub kinds: Vec<String>,
+    /// Only those that failed at this time or later: RFC 3339, milliseconds since 1970, or an age such as `2h`.
+    pub since: Option<String>,
+    /// Only say what would be replayed.
+    pub dry_run: bool,
+}
+
+impl ReplayRequest {
+    /// Which letters.
+    pub fn selected(&self) -> LettersSelected {
+        LettersSelected {
+            operators: self.operators.clone(),
+            kinds: self.kinds.clone(),
+            since: self.since.clone(),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The plan of a replay: the pipeline as it is, with its dead letters as sources and a router behind each.
+//!
+//! The pipeline's own sources are held where they stand. A letter that is not replayed leaves the router by
+//! [`STAYS`], which leads back to its sink.
+
+use super::*;
+use crate::connector::StartPolicy;
+use crate::replay::{Replay, Selection, Target};
+use crate::state::OutputPort;
+
+/// What a source of dead letters is called, in front of its sink's name. No name of a pipeline file has a colon.
+const LETTERS: &str = "letters:";
+
+/// And the router behind it.
+const ROUTER: &str = "replay:";
+
+/// The component of a router, which is none.
+pub const ROUTER_COMPONENT: &str = "weir:replay";
+
+/// The output port of letters that stay.
+pub const STAYS: u8 = 0;
+
+/// Output ports are bytes, and the first is [`STAYS`].
+const TARGETS_MAX: usize = 255;
+
+/// True for the name of a source of dead letters.
+pub fn is_letters(source: &str) -> bool {
+    source.starts_with(LETTERS)
+}
+
+/// The sink whose letters a source reads.
+pub fn sink_of_letters(source: &str) -> Option<&str> {
+    source.strip_prefix(LETTERS)
+}
+
+impl OperatorSpec {
+    /// True for the router of a replay: the host's own, and nothing of the user's.
+    pub fn is_router(&self) -> bool {
+        self.component == ROUTER_COMPONENT && self.name.starts_with(ROUTER)
+    }
+}
+
+impl SourceKind {
+    /// True where the offsets of its partitions are part of a decision that is made of source offsets.
+    pub fn decides(&self) -> bool {
+        !matches!(self, SourceKind::DeadLetters { decides: false, .. })
+    }
+}
+
+impl Plan {
+    /// True for the plan of a replay.
+    pub fn is_replay(&self) -> bool {
+        self.spec.sources.iter().any(|source| is_letters(&source.name))
+    }
+
+    /// True where the source is part of the plan and its offsets are part of a decision.
+    pub fn decides(&self, source: &str) -> bool {
+        self.spec.sources.iter().any(|spec| spec.name == source && spec.kind.decides())
+    }
+
+    /// The plan that sends dead letters back. The routers stand behind the operators of the pipeline, in the order of
+    /// the sources of letters.
+    pub fn with_replay(&self, selection: &Selection) -> Result<Plan, Vec<Problem>> {
+        let (mut spec, mut shapes) = (self.spec.clone(), self.shapes.clone());
+        let problem =
+            |path: &str, message: &str| Problem { path: path.to_owned(), message: message.to_owned() };
+        if spec.guarantee == Guarantee::AtMostOnce {
+            let message = "\"at_most_once\" has no checkpoints that a replay could be part of; send the letters back by hand";
+            return Err(vec![problem("guarantee", message)]);
+        }
+        let (mut found, mut problems) = (false, Vec::new());
+        for (index, sink) in self.spec.sinks.iter().enumerate() {
+            let writers: Vec<usize> =
+                (0..self.dead_letters.len()).filter(|at| self.dead_letters[*at] == Some(index)).collect();
+            if writers.is_empty() {
+                continue;
+            }
+            found = true;
+            match self.letters_of(sink) {
+                Ok((kind, decides)) => {
+                    add(&mut spec, &mut shapes, sink, (kind, decides), &writers, selection)
+                }
+                Err(message) => problems.push(problem(&format!("sink.{}", sink.name), message)),
+            }
+        }
+        if !found {
+            let message =
+                "no operator has on_error = { dead_letter = \"SINK\" }, so there are no dead letters";
+            problems.push(problem("operator", message));
+        }
+        for operator in &selection.operators {
+            if !self.spec.operators.iter().any(|spec| spec.name == *operator) {
+                problems.push(problem(&format!("operator.{operator}"), "the pipeline has no such operator"));
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Plan::check(spec, &shapes.into_iter().map(Some).collect::<Vec<_>>())
+    }
+
+    /// How the letters of a sink are read again, and whether their offsets are part of the decision.
+    fn letters_of(&self, sink: &SinkSpec) -> Result<(SourceKind, bool), &'static str> {
+        match &sink.kind {
+            SinkKind::Kafka { headers: false, .. } => {
+                Err("headers = false: its letters do not say what failed where, so they cannot be replayed")
+            }
+            SinkKind::Kafka { cluster, topic, .. } => {
+                let deciding = self.spec.sinks.iter().find_map(|sink| match &sink.kind {
+                    SinkKind::Kafka { cluster, .. } => Some(cluster),
+                    _ => None,
+                });
+                let kind = SourceKind::Kafka {
+                    cluster: cluster.clone(),
+                    topics: vec![topic.clone()],
+                    start: StartPolicy::Earliest,
+                };
+                Ok((kind, deciding == Some(cluster)))
+            }
+            SinkKind::Files { format: FileFormat::RawLines, .. } => Err(
+                "format = \"raw_lines\": its letters do not say what failed where, so they cannot be replayed; use \"json_lines\"",
+            ),
+            SinkKind::Files { directory, format } => {
+                // The names that the sink gives: name, epoch in twenty digits, subtask.
+                let path = format!("{}/{}-0*", directory.trim_end_matches('/'), sink.name);
+                Ok((SourceKind::Files { paths: vec![path], format: *format }, false))
+            }
+            SinkKind::Stdout { .. } | SinkKind::Blackhole => {
+                Err("what was written there cannot be read again: use a kafka or files sink for dead letters")
+            }
+        }
+    }
+}
+
+/// Adds a source of letters, its router, and a way into every input of the operators that write to the sink.
+fn add(
+    spec: &mut PipelineSpec,
+    shapes: &mut Vec<OperatorShape>,
+    sink: &SinkSpec,
+    (from, decides): (SourceKind, bool),
+    writers: &[usize],
+    selection: &Selection,
+) {
+    let (letters, router) = (format!("{LETTERS}{}", sink.name), format!("{ROUTER}{}", sink.name));
+    let mut targets = Vec::new();
+    let mut outputs = vec![OutputPort { name: "stays".to_owned(), keeps_key: false }];
+    for writer in writers {
+        for port in &shapes[*writer].inputs {
+            if targets.len() == TARGETS_MAX {
+                break;
+            }
+            let operator = &mut spec.operators[*writer];
+            targets.push(Target { operator: operator.name.clone(), port: port.clone() });
+            let name = format!("t{}", targets.len());
+            operator.inputs.push(InputSpec { from: format!("{router}.{name}"), port: Some(port.clone()) });
+            // Letters lie in their topic as they came: their keys' owners are elsewhere.
+            outputs.push(OutputPort { name, keeps_key: false });
+        }
+    }
+    let replay = Replay { selection: selection.clone(), targets };
+    spec.sources.push(SourceSpec {
+        name: letters.clone(),
+        kind: SourceKind::DeadLetters { from: Box::new(from), decides, replay },
+        time: TimeSpec::default(),
+    });
+    spec.operators.push(OperatorSpec {
+        name: router.clone(),
+        inputs: vec![InputSpec::from(letters)],
+        component: ROUTER_COMPONENT.to_owned(),
+        config: Default::default(),
+        on_error: OnError::Fail,
+        breaker: BreakerSpec::default(),
+        limits: OperatorLimits::default(),
+        keeps_key: false,
+        parallelism: None,
+        null_key: NullKey::default(),
+        drop_state: Vec::new(),
+    });
+    shapes.push(OperatorShape { inputs: vec!["in".to_owned()], outputs, ..OperatorShape::default() });
+    if let Some(own) = spec.sinks.iter_mut().find(|own| own.name == sink.name) {
+        own.inputs.push(format!("{router}.stays"));
+    }
+}
+
+#[cfg(test)]
+mod tests;

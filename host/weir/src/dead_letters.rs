@@ -1,0 +1,182 @@
+//! What is in the sinks of dead letters: which letters are open, and what a replay would do with each.
+
+pub mod lines;
+pub mod selection;
+pub mod summary;
+
+use self::summary::Summary;
+use crate::connectors::PlanConnectors;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use weir_protocol::batch::Batch;
+use weir_protocol::connector::{BatchLimits, ConnectorError, Polled, StartPolicy};
+use weir_protocol::decision::Metadata;
+use weir_protocol::epoch::Incarnation;
+use weir_protocol::plan::replay::{is_letters, sink_of_letters};
+use weir_protocol::plan::{Plan, SourceKind};
+use weir_protocol::position::{Partition, Position, Positions};
+use weir_protocol::replay::{Letter, Replay, Stays};
+use weir_protocol::verdict::{FoundManifest, named};
+use weir_runtime::checkpoint_store::CheckpointStore;
+use weir_runtime::connect::{Connected, Connectors};
+
+/// The longest wait for the next letter of a sink that has more.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// How much is read at once.
+const LIMITS: BatchLimits = BatchLimits { rows_max: 1000, bytes_max: 4 << 20 };
+
+/// The letters of a pipeline, sink by sink. Looking at them fences nobody and changes nothing.
+pub struct DeadLetters {
+    connected: Connected,
+    sinks: Vec<SinkOfLetters>,
+}
+
+struct SinkOfLetters {
+    source: usize,
+    sink: String,
+    replay: Replay,
+    first: Positions,
+    open: Positions,
+    ends: Positions,
+}
+
+/// One letter.
+pub struct Found<'a> {
+    /// The sink that it was written to.
+    pub sink: &'a str,
+    /// Where it is.
+    pub partition: Partition,
+    /// Its offset there.
+    pub offset: i64,
+    /// The batch that holds it.
+    pub batch: &'a Batch,
+    /// Its row.
+    pub row: usize,
+    /// What its headers say; none where it is no dead letter of weir.
+    pub letter: Option<Letter>,
+    /// False where a replay has dealt with it.
+    pub open: bool,
+    /// Why a replay would leave it.
+    pub stays: Option<Stays>,
+}
+
+impl DeadLetters {
+    /// Looks. `plan` is the plan of the replay, `directory` the pipeline's own in the data directory.
+    pub fn open(
+        plan: &Plan,
+        connectors: &PlanConnectors,
+        directory: &Path,
+    ) -> Result<DeadLetters, ConnectorError> {
+        let incarnation =
+            Incarnation::parse(&ulid::Ulid::generate().to_string()).expect("a ULID's text is 26 characters");
+        let mut connected = connectors.connect(&incarnation)?;
+        let mut all: Vec<Vec<Partition>> = Vec::new();
+        for source in &mut connected.sources {
+            all.push(source.partitions()?);
+        }
+        let deciding = plan.spec.sources.iter().zip(&all).filter(|(spec, _)| spec.kind.decides());
+        let deciding: Vec<Partition> = deciding.flat_map(|(_, partitions)| partitions.clone()).collect();
+        let covered = connected.decisions.covered(&deciding);
+        let committed = connected.decisions.look(&covered)?;
+        let manifest = match named(&committed) {
+            Some(record) if directory.is_dir() => match CheckpointStore::open(directory, 2)?.load(record) {
+                FoundManifest::Found(manifest) => Some(manifest),
+                _ => None,
+            },
+            _ => None,
+        };
+        let ours = |partition: &Partition| {
+            let entry = committed.iter().find(|entry| entry.partition == *partition)?;
+            entry.position.filter(|_| matches!(entry.metadata, Metadata::Decision(_)))
+        };
+        let mut sinks = Vec::new();
+        for (index, spec) in plan.spec.sources.iter().enumerate().filter(|(_, spec)| is_letters(&spec.name)) {
+            let SourceKind::DeadLetters { replay, .. } = &spec.kind else { continue };
+            let partitions = &all[index];
+            let source = &mut connected.sources[index];
+            let first = source.resolve(partitions, StartPolicy::Earliest)?;
+            let ends = source.ends(partitions)?;
+            let decided = |partition: &Partition| {
+                let parked = manifest.as_ref().and_then(|known| known.position(&spec.name, partition));
+                parked.or_else(|| ours(partition))
+            };
+            let open = first.iter().map(|(partition, first)| {
+                let end = ends.get(partition).map_or(i64::MAX, |end| end.offset);
+                let decided =
+                    decided(partition).filter(|decided| (first.offset..=end).contains(&decided.offset));
+                (partition.clone(), decided.unwrap_or(*first))
+            });
+            let open = open.collect();
+            let sink = sink_of_letters(&spec.name).unwrap_or_default().to_owned();
+            sinks.push(SinkOfLetters { source: index, sink, replay: replay.clone(), first, open, ends });
+        }
+        Ok(DeadLetters { connected, sinks })
+    }
+
+    /// Counts the open letters.
+    pub fn count(&mut self) -> Result<Summary, ConnectorError> {
+        let mut summary = Summary::default();
+        self.read(false, |found| {
+            summary.add(found);
+            Ok(true)
+        })?;
+        Ok(summary)
+    }
+
+    /// Reads letters until there are no more or `each` says that it is enough; with `dealt_with` also those that a replay
+    /// has dealt with.
+    pub fn read(
+        &mut self,
+        dealt_with: bool,
+        mut each: impl FnMut(&Found<'_>) -> Result<bool, ConnectorError>,
+    ) -> Result<(), ConnectorError> {
+        for of in &self.sinks {
+            let start = if dealt_with { &of.first } else { &of.open };
+            if start
+                .iter()
+                .all(|(partition, at)| of.ends.get(partition).is_none_or(|end| at.offset >= end.offset))
+            {
+                continue;
+            }
+            let mut reader = self.connected.sources[of.source].reader(start, Some(&of.ends))?;
+            let (mut batch, mut heard) = (Batch::default(), Instant::now());
+            loop {
+                batch.clear();
+                let polled = reader.poll(&mut batch, LIMITS, Duration::from_millis(100))?;
+                for row in 0..batch.rows {
+                    if !each(&of.found(&batch, row))? {
+                        return Ok(());
+                    }
+                }
+                match polled {
+                    Polled::End => break,
+                    Polled::Rows => heard = Instant::now(),
+                    Polled::Idle if heard.elapsed() > WAIT_MAX => {
+                        return Err(ConnectorError::transient(format!(
+                            "sink {}: no letter came for {WAIT_MAX:?}, though there are more",
+                            of.sink
+                        )));
+                    }
+                    Polled::Idle => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl SinkOfLetters {
+    fn found<'a>(&'a self, batch: &'a Batch, row: usize) -> Found<'a> {
+        let entry = if batch.headers.is_absent() { &[][..] } else { batch.headers.bytes(row) };
+        let letter = Letter::read(entry);
+        let stays = self.replay.target(letter.as_ref(), batch.timestamp(row)).err();
+        let origin = batch.origins.of(row);
+        let (partition, offset) = match origin {
+            Some(origin) => (origin.partition, origin.offset),
+            None => (Partition::new("", 0), -1),
+        };
+        let open = self.open.get(&partition).map_or(0, |at: &Position| at.offset);
+        Found { sink: &self.sink, partition, offset, batch, row, letter, open: offset >= open, stays }
+    }
+}

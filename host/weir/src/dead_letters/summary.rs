@@ -1,0 +1,54 @@
+//! Letters counted by operator and kind.
+
+use super::Found;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use weir_protocol::replay::Stays;
+
+/// What is in the sinks.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Letters that a replay with the same selection would take, by operator and kind.
+    pub taken: BTreeMap<(String, String), u64>,
+    /// Letters that it would leave, by why.
+    pub left: BTreeMap<String, u64>,
+}
+
+impl Summary {
+    /// Counts a letter.
+    pub fn add(&mut self, found: &Found<'_>) {
+        match (&found.stays, &found.letter) {
+            (None, Some(letter)) => {
+                let key = (letter.operator.clone(), letter.kind.clone());
+                *self.taken.entry(key).or_default() += 1;
+            }
+            (Some(Stays::NotSelected), _) => *self.left.entry("not selected".to_owned()).or_default() += 1,
+            (stays, _) => {
+                let why = stays.as_ref().map(ToString::to_string).unwrap_or_default();
+                *self.left.entry(why).or_default() += 1;
+            }
+        }
+    }
+
+    /// How many a replay would take.
+    pub fn taken(&self) -> u64 {
+        self.taken.values().sum()
+    }
+
+    /// How many it would leave.
+    pub fn left(&self) -> u64 {
+        self.left.values().sum()
+    }
+
+    /// Lines for people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for ((operator, kind), count) in &self.taken {
+            let _ = writeln!(text, "{count:>10}  {operator}: {kind}");
+        }
+        for (why, count) in &self.left {
+            let _ = writeln!(text, "{count:>10}  stay: {why}");
+        }
+        text
+    }
+}
