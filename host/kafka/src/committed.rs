@@ -102,10 +102,10 @@ fn refused(client: &Client) -> Option<ClientError> {
     }
 }
 
-fn read_once(
-    client: &Client,
-    partitions: &[Partition],
-) -> Result<Result<Vec<CommittedOffset>, (Option<Partition>, ClientError)>, ConnectorError> {
+/// What a group has committed, or why one partition of it, or all of it, could not be read.
+type Answer = Result<Vec<CommittedOffset>, (Option<Partition>, ClientError)>;
+
+fn read_once(client: &Client, partitions: &[Partition]) -> Result<Answer, ConnectorError> {
     let list = PartitionList::of(partitions)?;
     // SAFETY: client and list are alive; the answer is written into the list.
     let code = unsafe { native::rd_kafka_committed(client.handle(), list.native(), milliseconds(READ_STEP)) };

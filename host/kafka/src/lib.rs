@@ -11,7 +11,7 @@
 //! - [`checks`], `offsets`: before a start, and beside a run
 //! - [`properties`]: what a user may set
 //! - `refusal`, `denied`: why a broker does not let us in, and why its authorizer does not let us do something
-//! - `client`, `noted`, `client_error`, `admin`, `partition_list`, `topic_handle`: the C interface
+//! - `client`, `noted`, `statistics`, `client_error`, `admin`, `partition_list`, `topic_handle`: the C interface
 //!
 //! *Invariant*: no call here decides what an error of the transactional client means; that is
 //! [`weir_protocol::transaction`].
@@ -35,6 +35,7 @@ pub mod sink;
 mod slot;
 mod slots;
 pub mod source;
+mod statistics;
 mod topic_handle;
 mod transaction_thread;
 mod transactional_producer;

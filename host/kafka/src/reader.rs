@@ -17,8 +17,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 use weir_protocol::batch::{Batch, push_header};
-use weir_protocol::connector::{BatchLimits, ConnectorError, Polled, SourceReader};
-use weir_protocol::position::Positions;
+use weir_protocol::connector::{BatchLimits, ConnectorError, PartitionProgress, Polled, SourceReader};
+use weir_protocol::position::{Partition, Positions};
 use weir_protocol::remedy::{Remedy, ResetTo};
 
 /// How long the question for the range of a partition may take, when its position is not there any more.
@@ -236,6 +236,12 @@ impl SourceReader for KafkaReader {
 
     fn lag(&self) -> Option<u64> {
         self.assignment.all().map(|assigned: &Assigned| assigned.lag(&self.client)).sum()
+    }
+
+    fn progress(&self, visit: &mut dyn FnMut(&Partition, PartitionProgress)) {
+        for assigned in self.assignment.all() {
+            visit(assigned.partition(), assigned.progress(&self.client));
+        }
     }
 }
 

@@ -50,8 +50,9 @@ const QUIET_LOOKS: u32 = 5;
 /// The pipeline, its broker and what has happened so far.
 pub struct Soak {
     broker: OwnBroker,
-    keyed: KeyedJob,
+    /// Unmounted before the directory goes that it is mounted in.
     disk: Disk,
+    keyed: KeyedJob,
     binaries: Binaries,
     moments: Moments,
     brokers_die: bool,

@@ -4,8 +4,8 @@
 use crate::harness::guests;
 use crate::harness::small_disk::fill_but;
 use std::ffi::OsString;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -120,6 +120,14 @@ impl Disk {
     pub fn fill(&self, free: u64) {
         fs::create_dir_all(self.filler()).expect("a directory on the disk");
         fill_but(&self.filler(), free);
+    }
+
+    /// Leaves nothing free of what has become free since.
+    pub fn fill_up(&self) {
+        let Ok(mut more) = File::options().create(true).append(true).open(self.filler().join("more")) else {
+            return;
+        };
+        while more.write_all(&[0; 4096]).is_ok() {}
     }
 
     /// There is room again.

@@ -3,8 +3,10 @@
 use super::{STUCK_AFTER, Soak};
 use crate::harness::waiting::{LOOK_EVERY, pause};
 use crate::harness::weir::Weir;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+/// What is left was enough if nothing has failed for so long.
+const ENOUGH_AFTER: Duration = Duration::from_secs(5);
 /// What the host says then.
 const NO_ROOM: &str = "no space left on device";
 
@@ -13,9 +15,12 @@ impl Soak {
     pub(super) fn survives_full_disk(&mut self, weir: &mut Weir, left: u64, said: String) -> String {
         let failures = |weir: &Weir| weir.log().to_lowercase().matches(NO_ROOM).count();
         let (before, begun) = (failures(weir), Instant::now());
+        self.disk.fill(left);
         while failures(weir) == before {
-            // What becomes free meanwhile, when old checkpoints go, is filled too.
-            self.disk.fill(left);
+            // Old checkpoints go, and what is left may be enough.
+            if begun.elapsed() > ENOUGH_AFTER {
+                self.disk.fill_up();
+            }
             if weir.has_ended() || begun.elapsed() > STUCK_AFTER {
                 self.disk.free();
                 return self.wrong(weir, &format!("the host had always room or ended, {said}, disk full"));

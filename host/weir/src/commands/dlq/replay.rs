@@ -104,7 +104,7 @@ fn replay(
     connectors: Arc<PlanConnectors>,
 ) -> Result<Arc<Meters>, Failure> {
     let PreparedPipeline { plan, operators, .. } = prepared;
-    let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
+    let meters = Arc::new(Meters::of(&plan));
     let stop = signals::watch(plan.spec.stop_timeout, meters.clone())
         .map_err(|error| Failure::failed(format!("signals cannot be handled: {error}")))?;
     let pipeline = plan.spec.name.clone();
