@@ -4,6 +4,7 @@ use super::PipelineOptions;
 use crate::explained;
 use crate::failure::{Exit, Failure};
 use crate::prepared_pipeline::{self, Missing};
+use std::io::Write;
 use weir_wasm::Engine;
 
 /// Options of `weir explain`.
@@ -30,12 +31,13 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let file = prepared_pipeline::read_file(&options.pipeline.file, &options.pipeline.overrides)?;
     let engine = Engine::new(None).map_err(|error| Failure::failed(error.to_string()))?;
     let explained = prepared_pipeline::prepare(&file, &engine, Missing::Refused)?.plan.explain();
-    match options.format {
-        Format::Text => print!("{}", explained::text(&explained)),
+    let text = match options.format {
+        Format::Text => explained::text(&explained),
         Format::Json => {
-            let text = serde_json::to_string_pretty(&explained).expect("an explanation is made of texts");
-            println!("{text}");
+            serde_json::to_string_pretty(&explained).expect("an explanation is made of texts") + "\n"
         }
-    }
+    };
+    // A reader that has seen enough is no failure.
+    let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(Exit::Done)
 }

@@ -10,8 +10,8 @@ use std::path::Path;
 
 /// Where the keys are described.
 const MANUAL: &str = include_str!("../../../../docs/PIPELINE.md");
-/// Where an editor may keep it.
-const ID: &str = "https://weir.dev/schema/pipeline.json";
+/// What other schemas call it.
+const ID: &str = "urn:weir:pipeline-file";
 
 /// Everything outside of sources and sinks; tables where a key takes a word or a table.
 const PROBES: &[&str] = &["[kafka.a]\n[operator.a]", "[operator.a]\ninput = {}\non_error = {}"];

@@ -4,6 +4,9 @@ use crate::harness::job::{Job, PARTITIONS};
 use crate::harness::record::Record;
 use crate::secure_broker::{Listener, User, needed_lines, secure};
 
+/// How often a pipeline ends that has to end well.
+const ENDS: usize = 12;
+
 /// A pipeline of a user that writes to a topic of the broker.
 fn job(user: &User, set: &[(&str, &str)]) -> Job {
     with_sink(secure().job("connection", user, set))
@@ -43,6 +46,18 @@ fn records_pass_over_tls_as_a_user_of_either_mechanism_of_scram() {
         weir.ends_with(0);
         assert!(!weir.log().contains(&user.password), "{}", weir.log());
         assert_eq!(job.cluster.read_committed(&job.topic("out")).len(), 5 * PARTITIONS as usize);
+    }
+}
+
+/// Native threads close their connections while the process ends.
+#[test]
+fn a_pipeline_over_tls_that_ended_well_ends_with_its_own_exit_code_every_time() {
+    let user = secure().user();
+    let job = job(&user, &[]);
+    needed_lines(&job, &user).iter().for_each(|line| secure().grant(line));
+    for _ in 0..ENDS {
+        let mut weir = job.start_with(&["--until-end"], &[("KAFKA_PASSWORD", &user.password)]);
+        weir.ends_with(0);
     }
 }
 

@@ -40,6 +40,9 @@ pub enum PipelineCommand {
 pub struct File {
     /// The pipeline file; its components are name@version
     file: PathBuf,
+    /// Let the server make every check of a start as well; nobody is fenced
+    #[arg(long)]
+    online: bool,
     #[command(flatten)]
     server: ServerOptions,
 }
@@ -138,11 +141,12 @@ fn read(file: &Path) -> Result<(String, String), Failure> {
     Ok((name.to_owned(), text))
 }
 
-fn put_and_plan(connection: &Connection, file: &Path) -> Result<(String, Value), Failure> {
+fn put_and_plan(connection: &Connection, file: &Path, online: bool) -> Result<(String, Value), Failure> {
     let (name, text) = read(file)?;
     let path = format!("/v1/pipelines/{name}");
     connection.put(&path, "application/toml", &text)?;
-    let plan = connection.post(&format!("{path}/plan"), &json!({}))?;
+    let query = if online { "?online=true" } else { "" };
+    let plan = connection.post(&format!("{path}/plan{query}"), &json!({}))?;
     Ok((name, plan))
 }
 
@@ -165,6 +169,10 @@ fn show_plan(plan: &Value) {
         let (component, reason) = (text("component"), text("reason"));
         table::print(&format!("  x {component} was rolled back before: {reason}\n"));
     }
+    for one in plan["online"].as_array().into_iter().flatten() {
+        let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+        table::print(&format!("  {:<8} {}: {}\n", text("outcome"), text("check"), text("message")));
+    }
 }
 
 fn way(plan: &Value) -> &'static str {
@@ -179,7 +187,7 @@ fn way(plan: &Value) -> &'static str {
 }
 
 fn plan(options: &File) -> Result<Exit, Failure> {
-    let (_, plan) = put_and_plan(&options.server.connect()?, &options.file)?;
+    let (_, plan) = put_and_plan(&options.server.connect()?, &options.file, options.online)?;
     match options.server.output {
         super::connection::OutputFormat::Json => table::json(&plan),
         super::connection::OutputFormat::Table => show_plan(&plan),
@@ -192,7 +200,7 @@ pub fn apply(options: &Apply) -> Result<Exit, Failure> {
     let connection = options.server.connect()?;
     let file = options.file.as_ref().or(options.named_file.as_ref());
     let file = file.ok_or_else(|| Failure::configuration("name a pipeline file"))?;
-    let (name, plan) = put_and_plan(&connection, file)?;
+    let (name, plan) = put_and_plan(&connection, file, false)?;
     let json_asked = options.server.output == super::connection::OutputFormat::Json;
     if !json_asked {
         show_plan(&plan);
