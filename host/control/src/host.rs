@@ -139,6 +139,33 @@ pub struct Comparison {
     pub start_refusals: Vec<String>,
 }
 
+/// One check of a start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OnlineCheck {
+    /// What was looked at.
+    pub check: String,
+    /// What came of it.
+    pub outcome: CheckOutcome,
+    /// What was found, or the line that a start would give.
+    pub message: String,
+}
+
+/// What came of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckOutcome {
+    /// As it should be.
+    Ok,
+    /// A start would say this, and go on.
+    Warning,
+    /// A start would end with this.
+    Failed,
+    /// A start would end with this, and a person has to decide.
+    Refused,
+    /// Only a start can tell.
+    Unknown,
+}
+
 /// How a change is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -373,6 +400,15 @@ pub trait Host: Send + Sync + 'static {
 
     /// Checks a document: all problems at once.
     fn check(&self, document: &PipelineDocument) -> Result<(), Refused>;
+
+    /// What a document becomes: threads, promises, names, permissions. Nothing is connected.
+    fn explain(&self, document: &PipelineDocument) -> Result<Value, Refused>;
+
+    /// Makes every check of a start, beside whatever runs: nobody is fenced and nothing is written.
+    fn look(&self, document: &PipelineDocument) -> Result<Vec<OnlineCheck>, Refused>;
+
+    /// The JSON Schema of the pipeline file.
+    fn schema(&self) -> Value;
 
     /// What it would mean to go from `old` (what is applied, none before the first time) to `new`. The state is that of
     /// the newest decided checkpoint, where there is one.

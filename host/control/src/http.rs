@@ -45,6 +45,8 @@ pub fn routes() -> (Router<Arc<Control>>, Value) {
         .routes(routes!(pipelines::list_pipelines))
         .routes(routes!(pipelines::show_pipeline, pipelines::put_pipeline, pipelines::delete_pipeline))
         .routes(routes!(pipelines::plan_pipeline))
+        .routes(routes!(pipelines::explain_pipeline))
+        .routes(routes!(pipelines::pipeline_schema))
         .routes(routes!(pipelines::apply_pipeline))
         .routes(routes!(pipelines::start_pipeline))
         .routes(routes!(pipelines::stop_pipeline))

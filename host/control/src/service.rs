@@ -3,6 +3,7 @@
 mod connections;
 mod tls;
 
+use crate::condition::Condition;
 use crate::control::{Change, Control};
 use crate::host::Host;
 use crate::options::Options;
@@ -57,6 +58,7 @@ pub struct Service {
     tls: Option<TlsAcceptor>,
     address: SocketAddr,
     runtime: Runtime,
+    condition: Condition,
 }
 
 impl Service {
@@ -85,7 +87,13 @@ impl Service {
         let address = listener.local_addr().map_err(listening)?;
         // Set once, here: the cell is new.
         let _ = control.listening.set(address);
-        Ok(Service { control, listener, tls, address, runtime })
+        let condition = Condition::new(control.clone());
+        Ok(Service { control, listener, tls, address, runtime, condition })
+    }
+
+    /// How it is, also while it runs.
+    pub fn condition(&self) -> Condition {
+        self.condition.clone()
     }
 
     /// Where it listens.
@@ -96,7 +104,8 @@ impl Service {
     /// Starts every pipeline that is to run, and answers requests until a message comes, or the sender is gone. Then
     /// stops all pipelines; what is desired of them stays. Blocks.
     pub fn run(self, shutdown: Receiver<()>) -> Result<(), ServiceError> {
-        let Service { control, listener, tls, runtime, .. } = self;
+        let Service { control, listener, tls, runtime, condition, .. } = self;
+        condition.watch(runtime.handle().clone()).map_err(ServiceError::Threads)?;
         let (stop, stopped) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name("control-shutdown".to_owned())

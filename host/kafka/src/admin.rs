@@ -2,6 +2,7 @@
 
 use crate::client::{Client, Settings, c_text, milliseconds};
 use crate::client_error::{ClientError, ErrorCode};
+use crate::denied::reading;
 use crate::partition_list::{Entry, PartitionList, read_entry};
 use rdkafka::bindings as native;
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::ffi::{CStr, c_char};
 use std::ptr;
 use std::time::Duration;
 use weir_protocol::connector::ConnectorError;
+use weir_protocol::permission::{Grantee, Operation};
 use weir_protocol::position::{Partition, Position, Positions};
 
 /// How long one question may take, connecting included.
@@ -117,7 +119,11 @@ impl Client {
     }
 
     /// Offsets of partitions, as a reader of committed data sees them.
-    pub(crate) fn offsets(&self, wanted: &[(Partition, OffsetSpec)]) -> Result<Positions, ConnectorError> {
+    pub(crate) fn offsets(
+        &self,
+        wanted: &[(Partition, OffsetSpec)],
+        to: &Grantee,
+    ) -> Result<Positions, ConnectorError> {
         if wanted.is_empty() {
             return Ok(Positions::new());
         }
@@ -162,7 +168,8 @@ impl Client {
         let mut positions = Positions::new();
         for entry in entries {
             let what = format!("asking for an offset of {}", entry.partition);
-            entry.code.check().map_err(|error| error.of(&what))?;
+            let needs = [reading(&entry.partition.topic)];
+            entry.code.check().map_err(|error| error.needing(to, &needs).of(&what))?;
             let position = Position { offset: entry.offset, leader_epoch: entry.leader_epoch };
             positions.insert(entry.partition, position);
         }
@@ -197,6 +204,46 @@ impl Client {
             read_configuration(native::rd_kafka_event_DescribeConfigs_result(event))
         };
         self.question(native::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, ask, read)?
+    }
+
+    /// Whether the authorizer lets us do something with a topic; none where the broker does not say.
+    pub(crate) fn may_use(&self, topic: &str, operation: Operation) -> Option<bool> {
+        let wanted = match operation {
+            Operation::Read => native::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_READ,
+            Operation::Write => native::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_WRITE,
+            Operation::Describe | Operation::DescribeConfigs | Operation::IdempotentWrite => return None,
+        };
+        let name = c_text(topic).ok()?;
+        let ask = |queue: *mut native::rd_kafka_queue_t, options: *mut native::rd_kafka_AdminOptions_t| {
+            // SAFETY: options and queue are alive for the call; the collection is ours and destroyed after the call,
+            // which copies it; an error object is taken over.
+            unsafe {
+                let error = native::rd_kafka_AdminOptions_set_include_authorized_operations(options, 1);
+                ClientError::check(error)?;
+                let mut names = [name.as_ptr()];
+                let topics = native::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), 1);
+                native::rd_kafka_DescribeTopics(self.handle(), topics, options, queue);
+                native::rd_kafka_TopicCollection_destroy(topics);
+            }
+            Ok(())
+        };
+        let read = |event: *mut native::rd_kafka_event_t| {
+            let (mut topics, mut count) = (0, 0);
+            // SAFETY: the event is alive and of this kind; arrays have the counts that are returned with them. The
+            // operations are read as numbers, for the broker may know some that the bindings do not.
+            unsafe {
+                let result = native::rd_kafka_event_DescribeTopics_result(event);
+                let described = native::rd_kafka_DescribeTopics_result_topics(result, &mut topics);
+                if topics == 0 {
+                    return None;
+                }
+                let allowed = native::rd_kafka_TopicDescription_authorized_operations(*described, &mut count);
+                (!allowed.is_null() && count > 0)
+                    .then(|| (0..count).any(|at| allowed.add(at).cast::<u32>().read() == wanted as u32))
+            }
+        };
+        let operation = native::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+        self.question(operation, ask, read).ok()?
     }
 
     /// Makes a topic with as many replicas as the cluster gives by default; one that exists already is left as it is.

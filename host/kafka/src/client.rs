@@ -4,7 +4,8 @@
 //! per record. This file and its neighbours `topic_handle`, `partition_list` and `admin` hold what is unsafe in that.
 
 use crate::client_error::{ClientError, ErrorCode};
-use crate::noted::{Noted, on_error, on_log, take_event};
+use crate::denied;
+use crate::noted::{Noted, on_certificate, on_error, on_log, on_statistics, take_event};
 use crate::properties::is_secret;
 use rdkafka::bindings as native;
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use weir_protocol::connector::ConnectorError;
+use weir_protocol::permission::Grantee;
 
 /// Longest sleep of the thread that drains a producer's events; it bounds how long a destroy waits for that thread.
 const EVENT_WAIT_MS: c_int = 100;
@@ -81,6 +83,9 @@ impl Client {
         let handle = unsafe {
             native::rd_kafka_conf_set_opaque(conf, Arc::as_ptr(&noted).cast_mut().cast());
             native::rd_kafka_conf_set_log_cb(conf, Some(on_log));
+            if verifies_certificates(settings) {
+                native::rd_kafka_conf_set_ssl_cert_verify_cb(conf, Some(on_certificate));
+            }
             match kind {
                 // With events a flush waits for the count of records; with callbacks it polls in 10 ms steps.
                 Kind::Producer => native::rd_kafka_conf_set_events(
@@ -88,7 +93,10 @@ impl Client {
                     native::RD_KAFKA_EVENT_DR | native::RD_KAFKA_EVENT_ERROR,
                 ),
                 Kind::Admin => native::rd_kafka_conf_set_events(conf, native::RD_KAFKA_EVENT_ERROR),
-                Kind::Consumer => native::rd_kafka_conf_set_error_cb(conf, Some(on_error)),
+                Kind::Consumer => {
+                    native::rd_kafka_conf_set_error_cb(conf, Some(on_error));
+                    native::rd_kafka_conf_set_stats_cb(conf, Some(on_statistics));
+                }
             }
             let handle = native::rd_kafka_new(native_kind, conf, text.as_mut_ptr(), text.len());
             if handle.is_null() {
@@ -136,7 +144,21 @@ impl Client {
             let code = native::rd_kafka_fatal_error(self.handle, text.as_mut_ptr(), text.len());
             (ErrorCode::from(code), CStr::from_ptr(text.as_ptr()).to_string_lossy().into_owned())
         };
-        (code != ErrorCode::NONE).then_some(ClientError { code, text, retriable: false, fatal: true })
+        (code != ErrorCode::NONE).then_some(ClientError { text, fatal: true, ..ClientError::from_code(code) })
+    }
+
+    /// The reason behind an error of producing: the fatal error, or the topic that may not be written.
+    pub(crate) fn real_error(&self, error: ClientError, to: &Grantee) -> ClientError {
+        let real = match (self.fatal_error(), self.noted.denied_topic()) {
+            (Some(fatal), _) => fatal,
+            (None, Some(topic)) if error.granted_by.is_none() => {
+                let denied = ClientError::from_code(ErrorCode::TOPIC_FORBIDDEN);
+                denied.needing(to, &[denied::writing(&topic)])
+            }
+            (None, _) => error,
+        };
+        // A transactional producer is called by its id.
+        real.needing(to, &[denied::idempotence(), denied::transactions(self.noted.name())])
     }
 
     /// Waits until all records are stored or the time is over.
@@ -196,6 +218,11 @@ impl Drop for Client {
         // If no thread can be had, the handle stays: memory is lost, nothing else.
         let _ = std::thread::Builder::new().name("weir-kafka-destroy".to_owned()).spawn(destroy);
     }
+}
+
+/// False where the user switched the verification of certificates off: then nothing of one is looked at.
+fn verifies_certificates(settings: &Settings) -> bool {
+    settings.0.get("enable.ssl.certificate.verification").is_none_or(|value| value != "false")
 }
 
 /// A duration as librdkafka takes it.

@@ -57,6 +57,7 @@ codes! {
     SASL_AUTHENTICATION = RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
     SASL_MECHANISM = RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM;
     AUTHENTICATION = RD_KAFKA_RESP_ERR__AUTHENTICATION;
+    SSL = RD_KAFKA_RESP_ERR__SSL;
     UNSUPPORTED_FEATURE = RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE;
     UNSUPPORTED_VERSION = RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION;
 }
@@ -127,18 +128,30 @@ impl From<RDKafkaRespErr> for ErrorCode {
 
 /// A failed call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text} (code {})", code.0)]
+#[error("{text} (code {}){}", code.0, granting(granted_by.as_deref()))]
 pub(crate) struct ClientError {
     pub code: ErrorCode,
     pub text: String,
     pub retriable: bool,
     pub fatal: bool,
+    /// The command that grants the permission that is missing.
+    pub granted_by: Option<String>,
+}
+
+fn granting(command: Option<&str>) -> String {
+    command.map_or_else(String::new, |command| format!("; to allow it: {command}"))
 }
 
 impl ClientError {
     /// An error that carries nothing but its code.
     pub(crate) fn from_code(code: ErrorCode) -> ClientError {
-        ClientError { code, text: code.text(), retriable: false, fatal: code == ErrorCode::FATAL }
+        ClientError {
+            code,
+            text: code.text(),
+            retriable: false,
+            fatal: code == ErrorCode::FATAL,
+            granted_by: None,
+        }
     }
 
     /// Takes over what a call of librdkafka returned: null means success.
@@ -156,6 +169,7 @@ impl ClientError {
                 text: CStr::from_ptr(native::rd_kafka_error_string(error)).to_string_lossy().into_owned(),
                 retriable: native::rd_kafka_error_is_retriable(error) != 0,
                 fatal: native::rd_kafka_error_is_fatal(error) != 0,
+                granted_by: None,
             };
             native::rd_kafka_error_destroy(error);
             Err(taken)

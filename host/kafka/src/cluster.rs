@@ -4,7 +4,9 @@ use crate::admin::{QUESTION_TIMEOUT, Resource, asking};
 use crate::client::{Client, Kind, Settings};
 use crate::client_error::{ClientError, ErrorCode};
 use crate::decision_log::{DecisionForm, KafkaDecisionLog};
+use crate::denied::writing;
 use crate::properties::{check_cluster_properties, client_settings};
+use crate::refusal::{Refusal, refusal};
 use crate::sink::KafkaSink;
 use crate::slots::Slots;
 use crate::source::KafkaSource;
@@ -13,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use weir_protocol::connector::{ConnectorError, DecisionLog, Sink, Source};
+use weir_protocol::permission::Grantee;
 use weir_protocol::plan::{ClusterSpec, Guarantee, SinkTimestamp};
 
 /// librdkafka's own size of a batch; a topic with a smaller limit lowers it.
@@ -57,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) group: String,
     pub(crate) client_id: String,
     pub(crate) guarantee: Guarantee,
+    /// To whom permissions are granted.
+    pub(crate) grantee: Grantee,
     pub(crate) transaction_timeout: Duration,
     pub(crate) prefetch_bytes_max: usize,
     producer_bytes_max: usize,
@@ -115,6 +120,8 @@ pub struct KafkaCluster {
     pub(crate) shared: Arc<Shared>,
     id: Option<String>,
     pub(crate) broker_transaction_timeout_max: Option<Duration>,
+    /// Reading the brokers' configuration is a permission of its own, and we have it not.
+    pub(crate) denied_broker_configuration: bool,
 }
 
 impl KafkaCluster {
@@ -129,13 +136,15 @@ impl KafkaCluster {
         let admin = asking(client_settings(&options.spec, Kind::Admin, &admin_id));
         let admin = Client::new(Kind::Admin, &admin_id, &admin)
             .map_err(|error| ConnectorError { message: format!("{section}: {}", error.message), ..error })?;
-        let broker = reach(&admin, &options.spec)?;
+        let broker = reach(&admin, &section, &options.spec)?;
         let id = admin.cluster_id(QUESTION_TIMEOUT);
-        let broker_transaction_timeout_max =
-            broker.and_then(|broker| transaction_timeout_max(&admin, broker));
+        let timeout_max = broker.map_or(Ok(None), |broker| transaction_timeout_max(&admin, broker));
+        let denied_broker_configuration = timeout_max.as_ref().err().is_some_and(|e| e.code.is_forbidden());
+        let broker_transaction_timeout_max = timeout_max.ok().flatten();
         let shared = Shared {
             group: options.spec.group.clone().unwrap_or_else(|| client_id.clone()),
             guarantee: options.guarantee,
+            grantee: Grantee::of(&options.spec),
             transaction_timeout: transaction_timeout(
                 &options,
                 broker_transaction_timeout_max.unwrap_or(TRANSACTION_TIMEOUT_MAX),
@@ -148,7 +157,13 @@ impl KafkaCluster {
             client_id,
             admin,
         };
-        Ok(KafkaCluster { options, shared: Arc::new(shared), id, broker_transaction_timeout_max })
+        Ok(KafkaCluster {
+            options,
+            shared: Arc::new(shared),
+            id,
+            broker_transaction_timeout_max,
+            denied_broker_configuration,
+        })
     }
 
     /// The cluster's own id: two sections with the same id are the same cluster.
@@ -208,7 +223,8 @@ impl KafkaCluster {
                 self.options.spec.brokers
             )));
         }
-        code.check().map_err(|error| error.of(&what))?;
+        let to = &self.shared.grantee;
+        code.check().map_err(|error| error.needing(to, &[writing(topic)]).of(&what))?;
         let message_bytes_max = match admin.configuration(Resource::Topic(topic)) {
             Ok(found) => found.get("max.message.bytes").and_then(|text| text.parse().ok()),
             // Reading the configuration is a permission of its own; the broker's default is the best guess.
@@ -231,31 +247,50 @@ impl KafkaCluster {
 /// How long a topic that was just made is left alone before it is looked for again.
 const APPEARANCE_PAUSE: Duration = Duration::from_millis(50);
 
-/// Asks until a broker answers or the time is over, and then says why not.
-fn reach(admin: &Client, spec: &ClusterSpec) -> Result<Option<i32>, ConnectorError> {
-    let error = match admin.topics(&[], QUESTION_TIMEOUT) {
-        Ok((_, broker)) => return Ok(broker),
-        Err(error) => error,
-    };
-    let seconds = QUESTION_TIMEOUT.as_secs();
-    let reason = admin.noted().last_error();
-    let forbidden = reason.as_ref().is_some_and(|reason| reason.code.is_forbidden());
-    let reason: ClientError = reason.unwrap_or(error);
-    if forbidden {
-        return Err(ConnectorError::permanent(format!(
-            "the Kafka brokers at {} refuse: {reason}",
-            spec.brokers
+/// How long one try to reach a broker lasts before what was seen meanwhile is looked at.
+const REACH_STEP: Duration = Duration::from_secs(1);
+
+/// Asks until a broker answers, refuses for good, or the time is over, and then says why.
+fn reach(admin: &Client, section: &str, spec: &ClusterSpec) -> Result<Option<i32>, ConnectorError> {
+    let deadline = Instant::now() + QUESTION_TIMEOUT;
+    loop {
+        let error = match admin.topics(&[], REACH_STEP) {
+            Ok((_, broker)) => return Ok(broker),
+            Err(error) => error,
+        };
+        let seen = admin.noted().seen();
+        let refused = refusal(section, spec, &seen);
+        if let Some(Refusal::Final(why)) = refused {
+            return Err(ConnectorError::permanent(why));
+        }
+        if Instant::now() < deadline && error.code.is_transport() {
+            continue;
+        }
+        let reason = seen.error.unwrap_or(error);
+        if reason.code.is_forbidden() {
+            let message = format!("the Kafka brokers at {} refuse: {reason}", spec.brokers);
+            return Err(ConnectorError::permanent(message));
+        }
+        let (brokers, seconds) = (&spec.brokers, QUESTION_TIMEOUT.as_secs());
+        let (why, advice) = match refused {
+            Some(Refusal::Perhaps(hint)) => (hint, String::new()),
+            _ => (
+                reason.to_string(),
+                format!(
+                    "; check {section}.brokers, security.protocol, and that the brokers' advertised.listeners can be reached from here"
+                ),
+            ),
+        };
+        return Err(ConnectorError::transient(format!(
+            "no Kafka broker answers at {brokers} (tried for {seconds} s; {why}){advice}"
         )));
     }
-    Err(ConnectorError::transient(format!(
-        "no Kafka broker answers at {} (tried for {seconds} s; {reason}); check kafka.NAME.brokers, security.protocol, and that the brokers' advertised.listeners can be reached from here",
-        spec.brokers
-    )))
 }
 
-fn transaction_timeout_max(admin: &Client, broker: i32) -> Option<Duration> {
-    let found = admin.configuration(Resource::Broker(broker)).ok()?;
-    found.get("transaction.max.timeout.ms")?.parse().ok().map(Duration::from_millis)
+fn transaction_timeout_max(admin: &Client, broker: i32) -> Result<Option<Duration>, ClientError> {
+    let found = admin.configuration(Resource::Broker(broker))?;
+    let limit = found.get("transaction.max.timeout.ms").and_then(|text| text.parse().ok());
+    Ok(limit.map(Duration::from_millis))
 }
 
 /// The configured transaction timeout; else ten intervals, and long enough that a checkpoint may take its own timeout.

@@ -1,8 +1,9 @@
 //! Reads what a group has committed: the decision, as recovery and as onlookers see it.
 
-use crate::client::{Client, Kind, milliseconds};
+use crate::client::{Client, Kind, message_code, milliseconds};
 use crate::client_error::{ClientError, ErrorCode};
 use crate::cluster::Shared;
+use crate::denied;
 use crate::partition_list::PartitionList;
 use crate::properties::client_settings;
 use rdkafka::bindings as native;
@@ -14,7 +15,7 @@ use weir_protocol::position::{Partition, Position};
 /// How long reading may take: first use of a cluster, a coordinator that moves, a commit that is not yet through.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// One request.
-const READ_STEP: Duration = Duration::from_secs(5);
+const READ_STEP: Duration = Duration::from_secs(2);
 /// Pause after an error.
 const READ_PAUSE: Duration = Duration::from_millis(100);
 
@@ -51,16 +52,30 @@ pub(crate) fn consumer_of(
 /// error, never "no offset".
 pub(crate) fn read(
     client: &Client,
+    shared: &Shared,
+    partitions: &[Partition],
+) -> Result<Vec<CommittedOffset>, ConnectorError> {
+    read_of(client, shared, &shared.group, partitions)
+}
+
+/// The same of any group; `client` is one of it.
+pub(crate) fn read_of(
+    client: &Client,
+    shared: &Shared,
     group: &str,
     partitions: &[Partition],
 ) -> Result<Vec<CommittedOffset>, ConnectorError> {
     let deadline = Instant::now() + READ_TIMEOUT;
     loop {
-        let error = match read_once(client, partitions)? {
+        let (partition, error) = match read_once(client, partitions)? {
             Ok(committed) => return Ok(committed),
-            Err(error) => error,
+            // While the coordinator is not found, why not is told to the consumer only.
+            Err((partition, error)) => (partition, refused(client).unwrap_or(error)),
         };
         if error.code.is_forbidden() || Instant::now() >= deadline {
+            let mut needs = vec![denied::group(group)];
+            needs.extend(partition.map(|partition| denied::reading(&partition.topic)));
+            let error = error.needing(&shared.grantee, &needs);
             return Err(error.of(&format!("reading the committed offsets of group {group}")));
         }
         tracing::debug!(group, "reading the committed offsets again: {error}");
@@ -68,20 +83,39 @@ pub(crate) fn read(
     }
 }
 
-fn read_once(
-    client: &Client,
-    partitions: &[Partition],
-) -> Result<Result<Vec<CommittedOffset>, ClientError>, ConnectorError> {
+/// A refusal that waits in the consumer's queue.
+fn refused(client: &Client) -> Option<ClientError> {
+    loop {
+        // SAFETY: the client is alive; the message is destroyed once, after it was read.
+        let code = unsafe {
+            let message = native::rd_kafka_consumer_poll(client.handle(), 0);
+            if message.is_null() {
+                return None;
+            }
+            let code = message_code(message);
+            native::rd_kafka_message_destroy(message);
+            code
+        };
+        if code.is_forbidden() {
+            return Some(ClientError::from_code(code));
+        }
+    }
+}
+
+/// What a group has committed, or why one partition of it, or all of it, could not be read.
+type Answer = Result<Vec<CommittedOffset>, (Option<Partition>, ClientError)>;
+
+fn read_once(client: &Client, partitions: &[Partition]) -> Result<Answer, ConnectorError> {
     let list = PartitionList::of(partitions)?;
     // SAFETY: client and list are alive; the answer is written into the list.
     let code = unsafe { native::rd_kafka_committed(client.handle(), list.native(), milliseconds(READ_STEP)) };
     if let Err(error) = ErrorCode::from(code).check() {
-        return Ok(Err(error));
+        return Ok(Err((None, error)));
     }
     let mut committed = Vec::with_capacity(partitions.len());
     for entry in list.entries() {
         if let Err(error) = entry.code.check() {
-            return Ok(Err(error));
+            return Ok(Err((Some(entry.partition), error)));
         }
         let found = entry.offset >= 0;
         committed.push(CommittedOffset {

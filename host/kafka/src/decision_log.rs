@@ -73,7 +73,7 @@ impl KafkaDecisionLog {
 impl DecisionLog for KafkaDecisionLog {
     fn look(&mut self, partitions: &[Partition]) -> Result<Vec<CommittedOffset>, ConnectorError> {
         let client = committed::consumer(&self.shared, Isolation::Unstable)?;
-        committed::read(&client, &self.shared.group, &self.covered(partitions))
+        committed::read(&client, &self.shared, &self.covered(partitions))
     }
 
     fn fence(&mut self) -> Result<(), ConnectorError> {
@@ -85,8 +85,8 @@ impl DecisionLog for KafkaDecisionLog {
     }
 
     fn read(&mut self, partitions: &[Partition]) -> Result<Vec<CommittedOffset>, ConnectorError> {
-        let (covered, group) = (self.covered(partitions), self.shared.group.clone());
-        committed::read(self.consumer()?, &group, &covered)
+        let (covered, shared) = (self.covered(partitions), self.shared.clone());
+        committed::read(self.consumer()?, &shared, &covered)
     }
 
     fn covered(&self, partitions: &[Partition]) -> Vec<Partition> {
@@ -111,8 +111,8 @@ impl DecisionLog for KafkaDecisionLog {
     fn decide(&mut self, decision: &Decision) -> Result<(), ConnectorError> {
         let offsets = self.offsets(decision)?;
         if !self.transactional() {
-            let group = self.shared.group.clone();
-            return crate::offsets::commit(self.consumer()?, &group, &offsets);
+            let shared = self.shared.clone();
+            return crate::offsets::commit(self.consumer()?, &shared, &shared.group, &offsets);
         }
         let epoch = decision.record.id.epoch;
         let shared = &self.shared;

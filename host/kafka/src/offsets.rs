@@ -3,8 +3,9 @@
 use crate::admin::GroupFacts;
 use crate::client::Client;
 use crate::client_error::{ClientError, ErrorCode};
-use crate::cluster::KafkaCluster;
+use crate::cluster::{KafkaCluster, Shared};
 use crate::committed::{self, Isolation};
+use crate::denied;
 use crate::partition_list::PartitionList;
 use rdkafka::bindings as native;
 use std::time::{Duration, Instant};
@@ -30,7 +31,7 @@ impl KafkaCluster {
         partitions: &[Partition],
     ) -> Result<Vec<CommittedOffset>, ConnectorError> {
         let client = committed::consumer_of(&self.shared, group, Isolation::Stable)?;
-        committed::read(&client, group, partitions)
+        committed::read_of(&client, &self.shared, group, partitions)
     }
 
     /// Commits offsets in a group without members, as `kafka-consumer-groups --reset-offsets` does: without metadata, so
@@ -45,12 +46,19 @@ impl KafkaCluster {
         for (partition, position) in offsets {
             list.add(partition, *position, None)?;
         }
-        commit(&client, group, &list)
+        commit(&client, &self.shared, group, &list)
     }
 }
 
 /// A plain commit is the same request however often it is sent, so it is tried again.
-pub(crate) fn commit(client: &Client, group: &str, offsets: &PartitionList) -> Result<(), ConnectorError> {
+pub(crate) fn commit(
+    client: &Client,
+    shared: &Shared,
+    group: &str,
+    offsets: &PartitionList,
+) -> Result<(), ConnectorError> {
+    let mut needs = vec![denied::group(group)];
+    needs.extend(offsets.entries().iter().map(|entry| denied::reading(&entry.partition.topic)));
     let deadline = Instant::now() + COMMIT_TIMEOUT;
     let what = format!("committing the offsets of group {group}");
     loop {
@@ -64,7 +72,7 @@ pub(crate) fn commit(client: &Client, group: &str, offsets: &PartitionList) -> R
             (Ok(()), Some(code)) => ClientError::from_code(code),
         };
         if error.code.is_forbidden() || Instant::now() >= deadline {
-            return Err(error.of(&what));
+            return Err(error.needing(&shared.grantee, &needs).of(&what));
         }
         std::thread::sleep(COMMIT_PAUSE);
     }

@@ -8,14 +8,17 @@
 use crate::assigned::{Assigned, Assignment};
 use crate::client::{Client, message_code, milliseconds};
 use crate::client_error::{ClientError, ErrorCode};
+use crate::cluster::Shared;
+use crate::denied::{group, reading};
 use crate::partition_list::PartitionList;
 use rdkafka::bindings as native;
 use std::ffi::CStr;
 use std::ptr;
+use std::sync::Arc;
 use std::time::Duration;
 use weir_protocol::batch::{Batch, push_header};
-use weir_protocol::connector::{BatchLimits, ConnectorError, Polled, SourceReader};
-use weir_protocol::position::Positions;
+use weir_protocol::connector::{BatchLimits, ConnectorError, PartitionProgress, Polled, SourceReader};
+use weir_protocol::position::{Partition, Positions};
 use weir_protocol::remedy::{Remedy, ResetTo};
 
 /// How long the question for the range of a partition may take, when its position is not there any more.
@@ -32,6 +35,7 @@ pub(crate) struct KafkaReader {
     queue: *mut native::rd_kafka_queue_t,
     bounded: bool,
     header_entry: Vec<u8>,
+    shared: Arc<Shared>,
     // The last field: everything above refers to it.
     client: Client,
 }
@@ -43,6 +47,7 @@ impl KafkaReader {
     /// A reader that starts at the given positions.
     pub(crate) fn new(
         client: Client,
+        shared: Arc<Shared>,
         start: &Positions,
         ends: Option<&Positions>,
     ) -> Result<KafkaReader, ConnectorError> {
@@ -55,6 +60,7 @@ impl KafkaReader {
             queue,
             bounded: ends.is_some(),
             header_entry: Vec::new(),
+            shared,
             client,
         };
         reader.add(start)?;
@@ -140,8 +146,12 @@ impl KafkaReader {
             self.client.noted().error(code, &text);
             return Ok(());
         }
+        let topic = place.as_ref().map(|(partition, _)| partition.topic.clone());
         let what = place.map_or_else(String::new, |(partition, _)| format!("partition {partition}: "));
+        let mut needs = vec![group(&self.shared.group)];
+        needs.extend(topic.map(|topic| reading(&topic)));
         let error = ClientError { text, ..ClientError::from_code(code) };
+        let error = error.needing(&self.shared.grantee, &needs);
         Err(error.of(format!("reading {what}").trim_end_matches([' ', ':'])))
     }
 
@@ -226,6 +236,12 @@ impl SourceReader for KafkaReader {
 
     fn lag(&self) -> Option<u64> {
         self.assignment.all().map(|assigned: &Assigned| assigned.lag(&self.client)).sum()
+    }
+
+    fn progress(&self, visit: &mut dyn FnMut(&Partition, PartitionProgress)) {
+        for assigned in self.assignment.all() {
+            visit(assigned.partition(), assigned.progress(&self.client));
+        }
     }
 }
 

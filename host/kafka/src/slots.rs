@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::epoch::Epoch;
+use weir_protocol::plan::transactional_id;
 
 /// How long the plain producer may take to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -79,23 +80,5 @@ impl Slots {
         shared.warm(&client, CONNECT_TIMEOUT, Instant::now() + CONNECT_TIMEOUT)?;
         *plain = Some(client.clone());
         Ok(client)
-    }
-}
-
-/// The only worker of a pipeline that runs in one process.
-const WORKER: &str = "0";
-
-fn transactional_id(id_prefix: &str, pipeline: &str, slot: usize) -> String {
-    format!("{id_prefix}{pipeline}.{WORKER}.{slot}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_transactional_ids_are_a_contract() {
-        assert_eq!(transactional_id("weir.", "orders", 0), "weir.orders.0.0");
-        assert_eq!(transactional_id("test.", "orders", 1), "test.orders.0.1");
     }
 }

@@ -3,6 +3,7 @@
 use crate::admin::{OffsetSpec, QUESTION_TIMEOUT};
 use crate::client::{Client, Kind};
 use crate::cluster::Shared;
+use crate::denied::reading;
 use crate::properties::client_settings;
 use crate::reader::KafkaReader;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ impl Source for KafkaSource {
                 )));
             };
             let asked = facts.code.check();
+            let asked = asked.map_err(|error| error.needing(&self.shared.grantee, &[reading(topic)]));
             asked.map_err(|error| error.of(&format!("source.{}: topic {topic}", self.name)))?;
             let name: Arc<str> = topic.as_str().into();
             partitions.extend(facts.replicas.keys().map(|number| Partition::new(name.clone(), *number)));
@@ -55,10 +57,10 @@ impl Source for KafkaSource {
             StartPolicy::Timestamp(at) => OffsetSpec::Timestamp(at),
         };
         let asked = |spec| partitions.iter().map(|p| (p.clone(), spec)).collect::<Vec<_>>();
-        let mut positions = self.shared.admin.offsets(&asked(spec))?;
+        let mut positions = self.shared.admin.offsets(&asked(spec), &self.shared.grantee)?;
         if matches!(policy, StartPolicy::Timestamp(_)) && positions.values().any(|at| at.offset < 0) {
             // No record at or after the time: the end.
-            let ends = self.shared.admin.offsets(&asked(OffsetSpec::LastStable))?;
+            let ends = self.shared.admin.offsets(&asked(OffsetSpec::LastStable), &self.shared.grantee)?;
             for (partition, position) in &mut positions {
                 if position.offset < 0
                     && let Some(end) = ends.get(partition)
@@ -87,11 +89,16 @@ impl Source for KafkaSource {
         // The client wants a group; partitions are assigned by hand, so it never joins.
         settings
             .set("group.id", &shared.group)
+            .set("statistics.interval.ms", STATISTICS_INTERVAL_MS)
             .set("queued.max.messages.kbytes", (shared.prefetch_bytes_max / 1024).clamp(1, PREFETCH_KIB_MAX));
         let client = Client::new(Kind::Consumer, &client_id, &settings)?;
-        Ok(Box::new(KafkaReader::new(client, start, ends)?))
+        Ok(Box::new(KafkaReader::new(client, shared.clone(), start, ends)?))
     }
 }
+
+/// How often the client tells the last stable offsets, which it has no call for. A reader that is not polled lets the
+/// texts pile up; `checkpoint.timeout` ends that.
+const STATISTICS_INTERVAL_MS: u64 = 5_000;
 
 /// librdkafka's own upper bound of `queued.max.messages.kbytes`.
 const PREFETCH_KIB_MAX: usize = 2_097_151;

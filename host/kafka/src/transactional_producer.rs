@@ -3,6 +3,7 @@
 use crate::client::{Client, Kind, c_text, milliseconds};
 use crate::client_error::ClientError;
 use crate::cluster::Shared;
+use crate::denied;
 use crate::partition_list::PartitionList;
 use crate::topic_handle::TopicHandle;
 use crate::transaction_thread::{Stuck, TransactionThread};
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::epoch::Epoch;
+use weir_protocol::permission::Grantee;
 use weir_protocol::transaction::{Call, CommitPermit, Next};
 
 /// Each call of `init_transactions` restarts librdkafka's machine at once; one long call costs 0.5 to 1 s.
@@ -24,6 +26,8 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 const WATCHDOG_MARGIN: Duration = Duration::from_secs(5);
 /// A commit is asked in steps of this length and resumed, so that a lost answer is noticed.
 const COMMIT_STEP: Duration = Duration::from_secs(5);
+/// How long a flush waits before it is looked whether it can end at all.
+const FLUSH_STEP: Duration = Duration::from_secs(1);
 /// Calls that need no broker.
 const LOCAL_CALL: Duration = Duration::from_secs(10);
 
@@ -33,6 +37,7 @@ pub(crate) struct TransactionalProducer {
     /// Held so that the client keeps the metadata of the topics that it writes.
     _topics: Vec<TopicHandle>,
     id: String,
+    grantee: Grantee,
 }
 
 impl TransactionalProducer {
@@ -80,6 +85,7 @@ impl TransactionalProducer {
             thread: TransactionThread::start(client),
             _topics: topics,
             id: id.to_owned(),
+            grantee: shared.grantee.clone(),
         })
     }
 
@@ -135,12 +141,22 @@ impl TransactionalProducer {
 
     /// Waits until all records are stored, and says whether they were.
     pub(crate) fn flush(&self, deadline: Instant) -> Result<(), ConnectorError> {
-        let flushed = self.client().flush(deadline.saturating_duration_since(Instant::now()));
-        // A fenced producer's flush answers Ok: the failed deliveries tell.
-        if let Some(error) = self.client().delivery_error() {
-            return Err(self.error(Call::Produce, error));
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let flushed = self.client().flush(left.min(FLUSH_STEP));
+            // A fenced producer's flush answers Ok: the failed deliveries tell.
+            if let Some(error) = self.client().delivery_error() {
+                return Err(self.error(Call::Produce, error));
+            }
+            match flushed {
+                // Records of a topic that may not be written are never sent, and the flush would wait for them.
+                Err(error) if self.client().noted().denied_topic().is_some() => {
+                    return Err(self.error(Call::Flush, error));
+                }
+                Err(error) if error.code.is_transport() && Instant::now() < deadline => {}
+                flushed => return flushed.map_err(|error| self.error(Call::Flush, error)),
+            }
         }
-        flushed.map_err(|error| self.error(Call::Flush, error))
     }
 
     /// Puts offsets and metadata into the transaction. After any error it must not be committed.
@@ -151,6 +167,8 @@ impl TransactionalProducer {
         deadline: Instant,
     ) -> Result<(), ConnectorError> {
         let limit = deadline.saturating_duration_since(Instant::now());
+        let mut needs = vec![denied::group(group)];
+        needs.extend(offsets.entries().iter().map(|entry| denied::reading(&entry.partition.topic)));
         let group = c_text(group)?;
         let called = self.thread.call(limit + WATCHDOG_MARGIN, move |client| {
             // SAFETY: client, list and group metadata are alive for the call; the metadata is destroyed once.
@@ -166,6 +184,7 @@ impl TransactionalProducer {
                 ClientError::check(error)
             }
         });
+        let called = called.map(|sent| sent.map_err(|error| error.needing(&self.grantee, &needs)));
         self.answer(Call::SendOffsets, "sending offsets", called)
     }
 
@@ -197,7 +216,7 @@ impl TransactionalProducer {
 
     /// The error of producing on this client: behind `_FATAL` and `_STATE` stands the real reason.
     fn error(&self, call: Call, error: ClientError) -> ConnectorError {
-        let real = self.client().fatal_error().unwrap_or(error);
+        let real = self.client().real_error(error, &self.grantee);
         real.of_call(call, &format!("transactional id {}", self.id))
     }
 

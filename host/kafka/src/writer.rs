@@ -5,6 +5,7 @@
 use crate::client::{Client, message_code};
 use crate::client_error::{ClientError, ErrorCode};
 use crate::cluster::Shared;
+use crate::denied;
 use crate::topic_handle::TopicHandle;
 use rdkafka::bindings as native;
 use rdkafka::bindings::rd_kafka_vtype_t as Kind;
@@ -125,7 +126,9 @@ impl KafkaWriter {
                 "{doing}: {error}; the topic's max.message.bytes was lowered while the pipeline ran"
             ));
         }
-        client.fatal_error().unwrap_or(error).of_call(Call::Produce, &doing)
+        let error = client.real_error(error, &self.shared.grantee);
+        let error = error.needing(&self.shared.grantee, &[denied::writing(&self.topic)]);
+        error.of_call(Call::Produce, &doing)
     }
 }
 

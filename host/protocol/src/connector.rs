@@ -159,6 +159,31 @@ pub trait SourceReader: Send {
 
     /// Records between the positions and the end that is known without asking, if the source knows.
     fn lag(&self) -> Option<u64>;
+
+    /// The same per partition, for those who watch. Asked about once a second.
+    fn progress(&self, visit: &mut dyn FnMut(&Partition, PartitionProgress)) {
+        for (partition, position) in self.positions() {
+            visit(&partition, PartitionProgress { position: position.offset, end: None, last_stable: None });
+        }
+    }
+}
+
+/// How far a reader has come in one partition, and how far it could.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionProgress {
+    /// The offset of the first record not yet returned.
+    pub position: i64,
+    /// The offset behind the last record, as far as the reader knows without asking.
+    pub end: Option<i64>,
+    /// The offset up to which records of transactions are decided, where the source has such.
+    pub last_stable: Option<i64>,
+}
+
+impl PartitionProgress {
+    /// Records up to the end.
+    pub fn lag(&self) -> Option<u64> {
+        self.end.map(|end| u64::try_from(end - self.position).unwrap_or(0))
+    }
 }
 
 /// What readers of a sink are promised.
@@ -338,6 +363,15 @@ pub enum CallError {
     Broken(String),
 }
 
+/// What an operator's instances use on one subtask.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InstanceUse {
+    /// Linear memory of the instance of the moment.
+    pub memory_bytes: u64,
+    /// Used instances that were thrown away so far.
+    pub recycled: u64,
+}
+
 /// One operator's instance on one subtask.
 pub trait Operator: Send {
     /// Handles one batch. On failure nothing has happened, and the next call runs in a fresh instance. The output is
@@ -359,4 +393,9 @@ pub trait Operator: Send {
 
     /// The limits from the next call on.
     fn set_limits(&mut self, _limits: &OperatorLimits) {}
+
+    /// What its instances use.
+    fn instance_use(&self) -> InstanceUse {
+        InstanceUse::default()
+    }
 }

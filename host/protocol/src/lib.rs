@@ -23,7 +23,8 @@
 //! - [`restart`]: when the next incarnation starts
 //! - [`compatibility`]: what a component may do with the state that an earlier one left
 //! - [`swap`]: how a version takes the place of another while records flow, and when it must give it back
-//! - [`plan`]: the pipeline as a checked graph
+//! - [`plan`]: the pipeline as a checked graph, explained to people
+//! - [`permission`]: what a cluster's authorizer must allow, and the command that does
 //! - [`kill_point`]: the named places at which a test ends the process
 
 pub mod align;
@@ -40,6 +41,7 @@ pub mod key_group;
 pub mod kill_point;
 pub mod manifest;
 pub mod output;
+pub mod permission;
 pub mod plan;
 pub mod poison;
 pub mod position;

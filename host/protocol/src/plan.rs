@@ -5,12 +5,16 @@
 
 mod advice;
 mod check;
+mod decider;
+mod explain;
 mod graph;
 pub mod replay;
 mod spec;
 mod stages;
 
 use crate::state::OperatorShape;
+pub use decider::{Decider, transactional_id};
+pub use explain::{ClusterExplained, Explanation, Step};
 pub use spec::*;
 use std::fmt;
 

@@ -53,6 +53,11 @@ impl CheckpointStore {
         Ok(store)
     }
 
+    /// The same to look only: nothing is made, and a directory that is not there is an empty store.
+    pub fn beside(directory: &Path) -> CheckpointStore {
+        CheckpointStore { directory: directory.to_owned(), retain: 2, level: LevelInForce::newest() }
+    }
+
     fn checkpoints(&self) -> PathBuf {
         self.directory.join("checkpoints")
     }
@@ -179,7 +184,11 @@ impl CheckpointStore {
 
     fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in read_dir(self.checkpoints())? {
+        let entries = match read_dir(self.checkpoints()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
+            entries => entries?,
+        };
+        for entry in entries {
             names.extend(entry?.file_name().into_string());
         }
         Ok(names)

@@ -2,6 +2,7 @@
 
 mod deciding;
 mod discovery;
+mod measuring;
 mod state_parts;
 mod swapping;
 
@@ -117,6 +118,11 @@ pub struct Coordinator<'a> {
     pending_in_manifest: bool,
     ended: BTreeSet<usize>,
     barrier_at: Duration,
+    /// The subtask that delivered the barrier last stood still for so long, until this moment.
+    froze: Duration,
+    delivered_at: Duration,
+    /// When the broker's clock of the transaction began that is being decided, since the incarnation began.
+    transaction_since: Duration,
     records_at_barrier: u64,
     activity_at_barrier: u64,
     last: bool,
@@ -173,6 +179,9 @@ impl<'a> Coordinator<'a> {
             pending_in_manifest: false,
             ended: BTreeSet::new(),
             barrier_at: began,
+            froze: Duration::ZERO,
+            delivered_at: began,
+            transaction_since: Duration::ZERO,
             records_at_barrier: options.meters.records_in.get(),
             began,
             looked: began,
@@ -217,10 +226,21 @@ impl<'a> Coordinator<'a> {
 
     /// Runs until a graceful end or an error.
     pub fn run(&mut self, reports: &Receiver<Report>, asked: Asked<'_>) -> Result<Finished, ConnectorError> {
+        let result = self.pump(reports, asked);
+        self.options.meters.life.pulse.rests();
+        result
+    }
+
+    fn turned(&self) {
+        self.options.meters.life.pulse.turned(self.options.clock.monotonic());
+    }
+
+    fn pump(&mut self, reports: &Receiver<Report>, asked: Asked<'_>) -> Result<Finished, ConnectorError> {
         self.open()?;
         let mut requests = asked.requests.clone();
         let tick = (self.options.version.plan.spec.checkpoint.interval / 8).min(TICK_MAX);
         loop {
+            self.turned();
             let event = crossbeam_channel::select! {
                 recv(reports) -> report => match report {
                     Ok(report) => self.reported(report)?,
@@ -255,7 +275,11 @@ impl<'a> Coordinator<'a> {
 
     /// One turn without a report: time passes.
     pub fn tick(&mut self) -> Result<Option<Finished>, ConnectorError> {
-        self.look_and_discover()?;
+        // Brokers are asked here, who answer when they like.
+        self.options.meters.life.pulse.rests();
+        let looked = self.look_and_discover();
+        self.turned();
+        looked?;
         if self.swap.is_some()
             && let Some(event) = self.swap_step(swap::Event::Tick(self.swap_counts()))?
             && let Some(finished) = self.step(event)?
@@ -273,6 +297,7 @@ impl<'a> Coordinator<'a> {
                 for part in snapshot.frozen.drain(..) {
                     self.persist(epoch, part);
                 }
+                self.froze = snapshot.froze;
                 self.snapshots[subtask] = snapshot;
                 Some(Event::Delivered { subtask, epoch })
             }
@@ -324,8 +349,19 @@ impl<'a> Coordinator<'a> {
         Ok(None)
     }
 
-    /// Carries out one action; what it leads to is the next event. An error ends the incarnation.
+    /// Carries out one action; what it leads to is the next event. An error ends the incarnation. What waits for others
+    /// has time limits of its own: meanwhile nothing is to turn here.
     fn carry_out(&mut self, action: Action) -> Result<Option<Event>, ConnectorError> {
+        let waits = !matches!(action, Action::Barrier { .. } | Action::Snapshot(_));
+        if waits {
+            self.options.meters.life.pulse.rests();
+        }
+        let result = self.perform(action);
+        self.turned();
+        result
+    }
+
+    fn perform(&mut self, action: Action) -> Result<Option<Event>, ConnectorError> {
         let epoch = self.cycle.running();
         let in_doubt = |error| doubt(epoch, error);
         match action {
@@ -334,6 +370,7 @@ impl<'a> Coordinator<'a> {
                 Ok(None)
             }
             Action::Flush(epoch) => {
+                self.delivered();
                 reached("sinks_prepared");
                 reached("before_flush");
                 self.connected.decisions.flush(epoch).map_err(in_doubt)?;
@@ -361,8 +398,9 @@ impl<'a> Coordinator<'a> {
             }
             Action::Decide(epoch) => {
                 self.judge_swap(epoch)?;
+                let before = self.options.clock.monotonic();
                 self.decide(epoch).map_err(in_doubt)?;
-                self.options.meters.decision_times.add(self.options.clock.monotonic() - self.barrier_at);
+                self.measure_decision(before);
                 reached("after_commit");
                 Ok(Some(Event::Decided))
             }
@@ -404,6 +442,8 @@ impl<'a> Coordinator<'a> {
         self.records_at_barrier = self.options.meters.records_in.get();
         self.activity_at_barrier = self.options.meters.activity();
         self.last = last;
+        self.options.meters.checkpoint.begins();
+        self.options.meters.oldest_undecided.barrier();
         for (subtask, reads) in self.subtasks.iter().zip(&self.options.reads_sources) {
             if *reads {
                 let _ = subtask.send(Command::Barrier(Barrier { epoch, last }));

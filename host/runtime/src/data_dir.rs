@@ -7,6 +7,7 @@ use crate::format_file::{self, LevelInForce};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions, create_dir_all};
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::decision::Owner;
@@ -91,23 +92,40 @@ impl DataDir {
             ConnectorError::permanent(format!("pipeline directory {}: {error}", path.display()))
         };
         create_dir_all(&path).map_err(failed)?;
-        let file = path.join("OWNER");
-        match std::fs::read_to_string(&file) {
-            Ok(found) if found.trim() == owner.to_string() => {}
-            Ok(found) => {
-                return Err(ConnectorError::refused(format!(
-                    "{} belongs to another pipeline (owner {}, this one is {owner}: name or id_prefix differ); use another --data-dir, or move it away",
-                    path.display(),
-                    found.trim()
-                ))
-                .helped_by(Remedy::OwnDataDir));
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                crate::checkpoint_store::write_durably(&path, "OWNER", format!("{owner}\n").as_bytes())
-                    .map_err(failed)?;
-            }
-            Err(error) => return Err(failed(error)),
+        if !DataDir::is_owned(&path, owner)? {
+            crate::checkpoint_store::write_durably(&path, "OWNER", format!("{owner}\n").as_bytes())
+                .map_err(failed)?;
         }
         Ok(path)
+    }
+
+    /// Whether a pipeline's directory is its own already; refused where it is another's.
+    pub fn is_owned(path: &Path, owner: &Owner) -> Result<bool, ConnectorError> {
+        match std::fs::read_to_string(path.join("OWNER")) {
+            Ok(found) if found.trim() == owner.to_string() => Ok(true),
+            Ok(found) => Err(ConnectorError::refused(format!(
+                "{} belongs to another pipeline (owner {}, this one is {owner}: name or id_prefix differ); use another --data-dir, or move it away",
+                path.display(),
+                found.trim()
+            ))
+            .helped_by(Remedy::OwnDataDir)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => {
+                Err(ConnectorError::permanent(format!("pipeline directory {}: {error}", path.display())))
+            }
+        }
+    }
+
+    /// The process that holds a data directory, without trying to take it: that would disturb one that starts.
+    pub fn holder(data_dir: &Path) -> Option<u32> {
+        let inode = std::fs::metadata(data_dir.join("LOCK")).ok()?.ino();
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        // `1: FLOCK  ADVISORY  WRITE 4711 fd:01:1234 0 EOF`
+        locks.lines().find_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let held =
+                words.get(1) == Some(&"FLOCK") && words.get(5)?.rsplit(':').next()?.parse() == Ok(inode);
+            held.then(|| words[4].parse().ok()).flatten()
+        })
     }
 }

@@ -4,6 +4,7 @@
 //! too, so that a second copy started by mistake does not kill the one that works.
 
 mod facts;
+mod foresee;
 mod keyed;
 mod replayed;
 
@@ -11,6 +12,7 @@ use crate::checkpoint_store::CheckpointStore;
 use crate::connect::Connected;
 use crate::keyed_start::KeyedStart;
 use crate::version::Candidate;
+pub use foresee::Foreseen;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use weir_protocol::connector::{ConnectorError, DecisionLog};

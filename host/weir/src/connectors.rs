@@ -4,7 +4,7 @@ use crate::memory;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use weir_kafka::{CheckedTopics, ClusterOptions, DecisionForm, Finding, KafkaCluster};
+use weir_kafka::{CheckedTopics, ClusterOptions, DecisionForm, Finding, KafkaCluster, Level, Looked};
 use weir_local::blackhole::Blackhole;
 use weir_local::files_sink::{FilesSink, FilesSinkOptions};
 use weir_local::files_source::{FilesSource, FilesSourceOptions};
@@ -13,7 +13,7 @@ use weir_local::local_decision::{LocalDecision, LocalDecisionOptions};
 use weir_local::stdout_sink::{StdoutSink, StdoutSinkOptions};
 use weir_protocol::connector::{ConnectorError, DecisionLog, Sink, Source};
 use weir_protocol::epoch::Incarnation;
-use weir_protocol::plan::{ClusterSpec, Guarantee, Plan, SinkKind, SinkSpec, SourceKind};
+use weir_protocol::plan::{ClusterSpec, Decider, Guarantee, Plan, SinkKind, SinkSpec, SourceKind};
 use weir_protocol::verdict::DecisionPlace;
 use weir_runtime::connect::{Connected, Connectors};
 use weir_state::backend::{RocksBackend, SharedStateMemory, StateMemory};
@@ -37,14 +37,6 @@ impl Clusters {
         let found = self.0.get(name).map(Arc::as_ref);
         found.ok_or_else(|| ConnectorError::permanent(format!("there is no section [kafka.{name}]")))
     }
-}
-
-/// Who decides.
-enum Decider {
-    /// A cluster, and which of its offsets are the decision.
-    Kafka(String, DecisionForm),
-    /// A file of the pipeline's directory.
-    Local,
 }
 
 impl PlanConnectors {
@@ -77,8 +69,29 @@ impl PlanConnectors {
     /// Per source the cluster that it reads, connected; none for one that is not Kafka.
     pub fn clusters_of_sources(&self) -> Result<Vec<Option<Arc<KafkaCluster>>>, ConnectorError> {
         let clusters = self.clusters()?;
-        let named = self.source_clusters().into_iter();
+        let named = self.plan.source_clusters().into_iter();
         Ok(named.map(|name| name.and_then(|name| clusters.0.get(name).cloned())).collect())
+    }
+
+    /// Looks at each cluster, one that does not answer as well.
+    pub fn look(&self) -> Vec<Looked> {
+        let mut looked = Vec::new();
+        for (name, spec) in self.used_clusters() {
+            let check = format!("kafka.{name}.brokers");
+            match KafkaCluster::connect(self.cluster_options(name, spec)) {
+                Ok(cluster) => {
+                    let id = cluster.id().map_or_else(String::new, |id| format!(", cluster {id}"));
+                    let told = format!("{} answer{id}", spec.brokers);
+                    looked.push(Looked { check, told, findings: Vec::new() });
+                    looked.extend(cluster.look(&self.topics(name)));
+                }
+                Err(error) => {
+                    let finding = Finding { level: Level::Error, message: error.message };
+                    looked.push(Looked { check, told: String::new(), findings: vec![finding] });
+                }
+            }
+        }
+        looked
     }
 
     /// A sink that cannot keep the guarantee, where the guarantee is exactly-once.
@@ -111,51 +124,23 @@ impl PlanConnectors {
         topics
     }
 
-    /// Per source its cluster, `None` for one that is not Kafka.
-    fn source_clusters(&self) -> Vec<Option<&str>> {
-        let sources = self.plan.spec.sources.iter();
-        sources
-            .filter_map(|source| match &source.kind {
-                SourceKind::Kafka { cluster, .. } => Some(Some(cluster.as_str())),
-                SourceKind::Generator { .. } | SourceKind::Files { .. } => Some(None),
-                // A replay changes nothing about where the decision is.
-                SourceKind::DeadLetters { .. } => None,
-            })
-            .collect()
+    fn decider(&self, clusters: &Clusters) -> Decider {
+        self.plan.decider(|a, b| {
+            a == b || clusters.0.get(a).zip(clusters.0.get(b)).is_some_and(|(a, b)| Arc::ptr_eq(a, b))
+        })
     }
 
-    /// The cluster of the first Kafka sink, because its transaction is the commit; else that of the sources, if they
-    /// are all on one; else nobody but this host.
-    fn decider(&self, clusters: &Clusters) -> Decider {
-        let same = |a: &str, b: &str| {
-            a == b || clusters.0.get(a).zip(clusters.0.get(b)).is_some_and(|(a, b)| Arc::ptr_eq(a, b))
+    fn used_clusters(&self) -> impl Iterator<Item = (&String, &ClusterSpec)> {
+        let used = |name: &str| {
+            let topics = self.topics(name);
+            !topics.read.is_empty() || !topics.written.is_empty()
         };
-        let sources = self.source_clusters();
-        let all_on =
-            |cluster: &str| sources.iter().all(|source| source.is_some_and(|name| same(name, cluster)));
-        let sink = self.plan.spec.sinks.iter().find_map(|sink| match &sink.kind {
-            SinkKind::Kafka { cluster, topic, .. } => Some((cluster.clone(), topic.clone())),
-            _ => None,
-        });
-        match (sink, sources.first()) {
-            (Some((cluster, _)), _) if all_on(&cluster) => {
-                Decider::Kafka(cluster, DecisionForm::SourcePartitions)
-            }
-            (Some((cluster, topic)), _) => Decider::Kafka(cluster, DecisionForm::StandIn { topic }),
-            (None, Some(Some(cluster))) if all_on(cluster) => {
-                Decider::Kafka((*cluster).to_owned(), DecisionForm::SourcePartitions)
-            }
-            _ => Decider::Local,
-        }
+        self.plan.spec.clusters.iter().filter(move |(name, _)| used(name))
     }
 
     fn clusters(&self) -> Result<Clusters, ConnectorError> {
-        let used = |kind: &str| {
-            let topics = self.topics(kind);
-            !topics.read.is_empty() || !topics.written.is_empty()
-        };
         let mut connected: BTreeMap<String, Arc<KafkaCluster>> = BTreeMap::new();
-        for (name, spec) in self.plan.spec.clusters.iter().filter(|(name, _)| used(name)) {
+        for (name, spec) in self.used_clusters() {
             let cluster = KafkaCluster::connect(self.cluster_options(name, spec))?;
             // Two sections can name one cluster; a transaction reaches all of it.
             let twin = connected
@@ -170,7 +155,7 @@ impl PlanConnectors {
     /// Half of the bytes in flight wait in front of the operators, half behind them.
     fn cluster_options(&self, name: &str, cluster: &ClusterSpec) -> ClusterOptions {
         let spec = &self.plan.spec;
-        let readers = spec.parallelism * self.source_clusters().iter().flatten().count().max(1);
+        let readers = spec.parallelism * self.plan.source_clusters().iter().flatten().count().max(1);
         ClusterOptions {
             name: name.to_owned(),
             spec: cluster.clone(),
@@ -242,7 +227,12 @@ impl PlanConnectors {
 
     fn decision_log(&self, clusters: &Clusters) -> Result<Box<dyn DecisionLog>, ConnectorError> {
         Ok(match self.decider(clusters) {
-            Decider::Kafka(cluster, form) => clusters.get(&cluster)?.decision_log(form),
+            Decider::SourcePartitions(cluster) => {
+                clusters.get(&cluster)?.decision_log(DecisionForm::SourcePartitions)
+            }
+            Decider::StandIn { cluster, topic } => {
+                clusters.get(&cluster)?.decision_log(DecisionForm::StandIn { topic })
+            }
             Decider::Local => {
                 Box::new(LocalDecision::new(LocalDecisionOptions { directory: self.directory.clone() }))
             }
@@ -251,7 +241,7 @@ impl PlanConnectors {
 
     /// Only source offsets and Kafka records are whole in the decision log.
     fn needs_manifest(&self, decider: &Decider) -> Option<&'static str> {
-        if matches!(decider, Decider::Kafka(_, DecisionForm::StandIn { .. })) {
+        if matches!(decider, Decider::StandIn { .. }) {
             return Some("the positions of sources outside of the deciding cluster are only there");
         }
         let staged = self.plan.spec.sinks.iter().any(|sink| matches!(sink.kind, SinkKind::Files { .. }));
@@ -275,10 +265,8 @@ impl Connectors for PlanConnectors {
             .map(|sink| self.sink(&clusters, sink, incarnation))
             .collect::<Result<_, _>>()?;
         let decider = self.decider(&clusters);
-        let transaction_timeout = match (&decider, spec.guarantee) {
-            (Decider::Kafka(cluster, _), Guarantee::ExactlyOnce) => {
-                Some(clusters.get(cluster)?.transaction_timeout())
-            }
+        let transaction_timeout = match (decider.cluster(), spec.guarantee) {
+            (Some(cluster), Guarantee::ExactlyOnce) => Some(clusters.get(cluster)?.transaction_timeout()),
             _ => None,
         };
         let decisions = self.decision_log(&clusters)?;
@@ -288,9 +276,9 @@ impl Connectors for PlanConnectors {
             decisions,
             transaction_timeout,
             needs_manifest: self.needs_manifest(&decider),
-            place: match decider {
-                Decider::Kafka(..) => DecisionPlace::ConsumerGroup,
-                Decider::Local => DecisionPlace::LocalFile,
+            place: match decider.cluster() {
+                Some(_) => DecisionPlace::ConsumerGroup,
+                None => DecisionPlace::LocalFile,
             },
             states: Arc::new(self.states()),
         })

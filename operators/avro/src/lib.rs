@@ -72,7 +72,7 @@ impl Reader {
         }
         match self.path.iter().try_fold(value, |object, name| object.get(name)) {
             Some(Value::String(text)) => *text == self.wanted,
-            Some(other) => other.to_string() == self.wanted,
+            Some(other) => serde_json::to_string(other).is_ok_and(|text| text == self.wanted),
             None => false,
         }
     }

@@ -83,7 +83,7 @@ fn what_cannot_be_read_is_refused_with_the_reason_and_the_others_go_on() {
     ];
     assert_eq!(outcome.rejections.len(), expected.len());
     for ((row, reason), (index, expected)) in outcome.rejections.iter().zip(expected.iter().enumerate()) {
-        assert_eq!(*row as usize, index);
+        assert_eq!(*row, index);
         assert!(reason.starts_with(expected), "{reason}");
     }
 }
@@ -143,7 +143,7 @@ fn tombstones_pass_and_keys_stay() {
 #[test]
 fn a_configuration_that_cannot_be_is_refused_before_the_first_record() {
     let refused = |case: Case| case.run::<ThisOperator>().unwrap_err();
-    let with = |schemas: &str| refused(Case::new().config("schemas", &schemas));
+    let with = |schemas: &str| refused(Case::new().config("schemas", schemas));
     assert!(with("[]").contains("no JSON object"));
     assert!(with("{}").contains("empty"));
     assert!(with(r#"{"x": {"type": "string"}}"#).contains("\"x\" is no schema id"));

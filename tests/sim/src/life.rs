@@ -90,7 +90,7 @@ fn run_of(world: &mut World, life: u64) -> (Run, Shape, Sender<()>) {
     let shape = Shape { readers, counters };
     let running = world.outside.lock().control.running;
     let version = shape.version(world, running);
-    let meters = Arc::new(Meters::new(version.plan.spec.operators.len(), version.plan.tasks()));
+    let meters = Arc::new(Meters::of(&version.plan));
     let (stop_to, stop) = unbounded();
     let run = Run {
         versions: Arc::new(Versions::new(version, None)),

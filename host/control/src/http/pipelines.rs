@@ -13,7 +13,7 @@ use crate::store::{revisions, swaps};
 use crate::wire::page::{List, PageQuery};
 use crate::wire::paths::Named;
 use crate::wire::pipelines::{
-    AppliedView, ApplyRequest, PipelineView, PlanView, RevisionView, StartRequest, StatusView,
+    AppliedView, ApplyRequest, PipelineView, PlanQuery, PlanView, RevisionView, StartRequest, StatusView,
 };
 use crate::wire::swaps::SwapView;
 use axum::extract::{Request, State};
@@ -102,14 +102,39 @@ pub async fn delete_pipeline(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// What the draft becomes: threads, where records cross them and why, what readers of each sink are promised, group,
+/// transactional ids, and the lines of `kafka-acls.sh` that its principal needs.
+#[utoipa::path(get, path = "/v1/pipelines/{name}/explain", tag = "pipelines", params(Named),
+    responses((status = 200, description = "as `weir explain --format json` prints it", body = Object)))]
+pub async fn explain_pipeline(
+    State(control): State<Arc<Control>>,
+    PathOf(path): PathOf<Named>,
+) -> Result<axum::Json<serde_json::Value>, Problem> {
+    Ok(axum::Json(blocking(move || plan::explain(&control, &path.name)).await?))
+}
+
+/// The JSON Schema of a pipeline file, for editors.
+#[utoipa::path(get, path = "/v1/schema/pipeline", tag = "pipelines",
+    responses((status = 200, description = "draft 2020-12", body = Object)))]
+pub async fn pipeline_schema(
+    State(control): State<Arc<Control>>,
+) -> Result<axum::Json<serde_json::Value>, Problem> {
+    Ok(axum::Json(blocking(move || Ok(control.host.schema())).await?))
+}
+
 /// What apply would do, and its hash.
-#[utoipa::path(post, path = "/v1/pipelines/{name}/plan", tag = "pipelines", params(Named),
+#[utoipa::path(post, path = "/v1/pipelines/{name}/plan", tag = "pipelines", params(Named, PlanQuery),
     responses((status = 200, description = "the plan", body = PlanView)))]
 pub async fn plan_pipeline(
     State(control): State<Arc<Control>>,
     PathOf(path): PathOf<Named>,
+    QueryOf(query): QueryOf<PlanQuery>,
 ) -> Result<axum::Json<PlanView>, Problem> {
-    let plan = blocking(move || plan::plan(&control, &path.name)).await?;
+    let plan = blocking(move || match query.online {
+        true => plan::plan_online(&control, &path.name),
+        false => plan::plan(&control, &path.name),
+    });
+    let plan = plan.await?;
     Ok(axum::Json(PlanView::from(plan)))
 }
 

@@ -63,6 +63,8 @@ const TABLE: &[(&str, &str, &[&[Code]])] = &[
     ("PUT", "/v1/pipelines/{name}", &[NAME, JSON, CHANGE, &[InvalidPipeline, PreconditionFailed]]),
     ("DELETE", "/v1/pipelines/{name}", &[PIPELINE, CHANGE, &[PipelineNotStopped, PreconditionFailed, Unavailable]]),
     ("POST", "/v1/pipelines/{name}/plan", &[PIPELINE, &[InvalidPipeline]]),
+    ("GET", "/v1/pipelines/{name}/explain", &[PIPELINE, &[InvalidPipeline]]),
+    ("GET", "/v1/schema/pipeline", &[]),
     ("POST", "/v1/pipelines/{name}/apply", &[PIPELINE, JSON, CHANGE, SWAP, &[StalePlan, PlanRefused, PreconditionFailed]]),
     ("POST", "/v1/pipelines/{name}/start", &[PIPELINE, JSON, CHANGE, FILES, &[NotFound, NotApplied, PipelineNotStopped]]),
     ("POST", "/v1/pipelines/{name}/stop", &[PIPELINE, CHANGE]),

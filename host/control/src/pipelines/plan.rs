@@ -4,7 +4,7 @@
 use super::find;
 use crate::control::Control;
 use crate::document::{self, ComponentName};
-use crate::host::{Comparison, PipelineDocument, Way};
+use crate::host::{Comparison, OnlineCheck, PipelineDocument, Way};
 use crate::name::Name;
 use crate::problem::{Code, Problem};
 use crate::registry;
@@ -48,6 +48,8 @@ pub struct Plan {
     pub rejected: Vec<Rejected>,
     /// What apply takes.
     pub hash: String,
+    /// Every check of a start, where it was asked for.
+    pub online: Option<Vec<OnlineCheck>>,
 }
 
 impl Resolved {
@@ -98,6 +100,20 @@ pub fn applied(control: &Control, name: &Name, pipeline: &Pipeline) -> Result<Op
     revision.map(|revision| resolve(control, name, &revision.toml)).transpose()
 }
 
+/// What the draft becomes.
+pub fn explain(control: &Control, name: &Name) -> Result<serde_json::Value, Problem> {
+    let pipeline = control.store.read(|connection| find(connection, name))?;
+    let draft = resolve(control, name, &pipeline.draft)?;
+    Ok(control.host.explain(&draft.document)?)
+}
+
+/// What apply would do now, and what the brokers say to it.
+pub fn plan_online(control: &Control, name: &Name) -> Result<Plan, Problem> {
+    let mut plan = plan(control, name)?;
+    plan.online = Some(control.host.look(&plan.new.document)?);
+    Ok(plan)
+}
+
 /// What apply would do now.
 pub fn plan(control: &Control, name: &Name) -> Result<Plan, Problem> {
     let pipeline = control.store.read(|connection| find(connection, name))?;
@@ -124,7 +140,7 @@ pub fn plan(control: &Control, name: &Name) -> Result<Plan, Problem> {
         found.extend(reason.map(|reason| Rejected { operator: operator.clone(), component, reason }));
     }
     let hash = hash(&pipeline, old.as_ref(), &new);
-    Ok(Plan { pipeline, old, new, comparison, rejected: found, hash })
+    Ok(Plan { pipeline, old, new, comparison, rejected: found, hash, online: None })
 }
 
 /// Which change this is: from which revision of which pipeline, to which text with which bytes.

@@ -35,6 +35,8 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("PUT", "/v1/pipelines/{name}", Token(Deployer)),
     ("DELETE", "/v1/pipelines/{name}", Token(Deployer)),
     ("POST", "/v1/pipelines/{name}/plan", Token(Viewer)),
+    ("GET", "/v1/pipelines/{name}/explain", Token(Viewer)),
+    ("GET", "/v1/schema/pipeline", Token(Viewer)),
     ("POST", "/v1/pipelines/{name}/apply", Token(Deployer)),
     ("POST", "/v1/pipelines/{name}/start", Token(Deployer)),
     ("POST", "/v1/pipelines/{name}/stop", Token(Deployer)),

@@ -2,7 +2,7 @@
 
 use crate::clock::time_text;
 use crate::deployment::Actual;
-use crate::host::{RunningStatus, StateFate, Way};
+use crate::host::{OnlineCheck, RunningStatus, StateFate, Way};
 use crate::pipelines::plan::{Plan, Rejected};
 use crate::reconcile::Shown;
 use crate::store::events::Event;
@@ -13,7 +13,7 @@ use crate::wire::swaps::SwapView;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// A pipeline.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -77,6 +77,20 @@ pub struct PlanView {
     pub refusals: Vec<String>,
     /// Components that have failed probation here: only `force` applies them.
     pub rejected: Vec<RejectedView>,
+    /// Every check of a start; only where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub online: Option<Vec<OnlineCheck>>,
+}
+
+/// What a plan is to tell.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct PlanQuery {
+    /// Make every check of a start as well: brokers, topics, permissions, what is decided. Nobody is fenced and nothing is
+    /// written.
+    #[serde(default)]
+    pub online: bool,
 }
 
 /// A component that has failed probation.
@@ -110,6 +124,7 @@ impl From<Plan> for PlanView {
             warnings: plan.comparison.warnings,
             refusals: plan.comparison.refusals,
             rejected: plan.rejected.into_iter().map(rejected).collect(),
+            online: plan.online,
         }
     }
 }

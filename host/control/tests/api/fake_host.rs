@@ -209,6 +209,20 @@ impl Host for FakeHost {
         }
     }
 
+    fn explain(&self, document: &PipelineDocument) -> Result<serde_json::Value, Refused> {
+        self.check(document)?;
+        Ok(serde_json::json!({ "pipeline": document.name }))
+    }
+
+    fn look(&self, _: &PipelineDocument) -> Result<Vec<OnlineCheck>, Refused> {
+        let message = "a broker answers".to_owned();
+        Ok(vec![OnlineCheck { check: "brokers".to_owned(), outcome: CheckOutcome::Ok, message }])
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        serde_json::json!({ "type": "object" })
+    }
+
     fn compare(&self, old: Option<&PipelineDocument>, new: &PipelineDocument) -> Result<Comparison, Refused> {
         let digests =
             |of: &PipelineDocument| of.components.values().map(|f| f.sha256.clone()).collect::<Vec<_>>();

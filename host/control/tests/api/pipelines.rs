@@ -50,6 +50,24 @@ fn a_document_must_be_readable_and_name_its_path() {
 }
 
 #[test]
+fn a_draft_is_explained_and_checked_online_where_a_plan_is_asked_to() {
+    let server = Server::start();
+    server.get("/v1/pipelines/orders/explain").refused(404, "pipeline_not_found");
+    server.push("count", b"one").is(201);
+    server.put("orders", &format!("wrong = 1\n{}", orders("count@1"))).is(201);
+    server.get("/v1/pipelines/orders/explain").refused(422, "invalid_pipeline");
+    server.put("orders", &orders("count@1")).is(200);
+    let explained = server.get("/v1/pipelines/orders/explain").is(200).json();
+    assert_eq!(explained, json!({ "pipeline": "orders" }));
+    let plan = |query: &str| server.post(&format!("/v1/pipelines/orders/plan{query}"), json!({}));
+    assert_eq!(plan("?online=false").is(200).json().get("online"), None);
+    let checked = plan("?online=true").is(200).json();
+    assert_eq!(checked["online"][0]["outcome"], "ok");
+    assert_eq!(checked["hash"], plan("").is(200).json()["hash"]);
+    plan("?online=maybe").refused(400, "invalid_parameter");
+}
+
+#[test]
 fn what_only_a_start_would_refuse_is_a_warning_where_nothing_starts() {
     let server = Server::start();
     server.push("count", b"one").is(201);

@@ -83,7 +83,7 @@ impl Plan {
         Cuts { cuts, levels }
     }
 
-    fn keeps_key(&self, operator: usize, port: usize) -> bool {
+    pub(super) fn keeps_key(&self, operator: usize, port: usize) -> bool {
         self.spec.operators[operator].keeps_key
             || self.shapes[operator].outputs.get(port).is_some_and(|port| port.keeps_key)
     }

@@ -4,11 +4,13 @@ mod child;
 mod client;
 mod demo;
 pub mod dlq;
+mod explain;
 mod offsets;
 mod operator_inspect;
 mod operator_new;
 mod run;
 pub mod savepoint;
+mod schema;
 mod serve;
 mod state;
 pub mod test;
@@ -28,6 +30,10 @@ pub enum Command {
     Serve(serve::Options),
     /// Check a pipeline file and its components without running anything
     Validate(validate::Options),
+    /// Show what a pipeline file becomes: threads, promises, names, and the permissions it needs
+    Explain(explain::Options),
+    /// Print the JSON Schema of the pipeline file, for editors
+    Schema,
     /// Run an operator over sample records, without any server
     Test(test::Options),
     /// Look at operators, and begin new ones
@@ -93,6 +99,8 @@ impl Command {
             Command::Run(options) => run::run(&options),
             Command::Serve(options) => serve::run(&options),
             Command::Validate(options) => validate::run(&options),
+            Command::Explain(options) => explain::run(&options),
+            Command::Schema => schema::run(),
             Command::Test(options) => test::run(&options),
             Command::Operator(OperatorCommand::Inspect(options)) => operator_inspect::run(&options),
             Command::Operator(OperatorCommand::New(options)) => operator_new::run(&options),

@@ -6,8 +6,14 @@ use crate::component_store;
 use crate::connectors::PlanConnectors;
 use crate::failure::{Exit, Failure};
 use crate::logging::{self, LogFormat};
+use crate::memory;
+use crate::metrics::ProbeOptions;
+use crate::metrics::pipeline::PipelineMetrics;
+use crate::metrics::process::ProcessMetrics;
+use crate::metrics::run::RunProbe;
 use crate::pipeline_place;
 use crate::prepared_pipeline::{self, Missing, PreparedPipeline};
+use crate::sampling::Sampler;
 use crate::savepoint_schedule::{RunningSchedule, Schedule};
 use crate::signals;
 use crate::status::Status;
@@ -17,7 +23,7 @@ use weir_kafka::Level;
 use weir_protocol::decision::Owner;
 use weir_protocol::plan::{Guarantee, Plan};
 use weir_protocol::remedy::Called;
-use weir_runtime::clock::SystemClock;
+use weir_runtime::clock::{Clock, SystemClock};
 use weir_runtime::connect::{Connectors, Operators};
 use weir_runtime::data_dir::DataDir;
 use weir_runtime::handle::{NoNotices, no_requests};
@@ -59,6 +65,8 @@ pub struct Options {
     #[arg(long, requires = "from_savepoint")]
     again: bool,
     #[command(flatten)]
+    probes: ProbeOptions,
+    #[command(flatten)]
     data: DataDirOptions,
     /// How log lines on standard error look
     #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
@@ -75,6 +83,9 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
 fn live(options: &Options, called: &mut Called) -> Result<Exit, Failure> {
     let file = prepared_pipeline::read_file(&options.pipeline.file, &options.pipeline.overrides)?;
     let data_dir = DataDir::open(&options.data.data_dir)?;
+    let state_memory = file.spec.state_memory_max.unwrap_or_else(memory::default_for_state);
+    let probe = Arc::new(RunProbe::new(ProcessMetrics::new(data_dir.path(), state_memory as u64)));
+    let _probes = options.probes.listen(probe.clone())?;
     let engine =
         Engine::new(Some(data_dir.compiled())).map_err(|error| Failure::failed(error.to_string()))?;
     let PreparedPipeline { plan, operators, metrics } =
@@ -82,7 +93,7 @@ fn live(options: &Options, called: &mut Called) -> Result<Exit, Failure> {
     called::by_its_plan(called, &plan);
     let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
     let directory = data_dir.pipeline(&plan.spec.name, &owner)?;
-    let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
+    let meters = Arc::new(Meters::of(&plan));
     let stop = signals::watch(plan.spec.stop_timeout, meters.clone())
         .map_err(|error| Failure::failed(format!("signals cannot be handled: {error}")))?;
     let savepoints = pipeline_place::savepoints(
@@ -100,7 +111,13 @@ fn live(options: &Options, called: &mut Called) -> Result<Exit, Failure> {
     }
     let connectors = PlanConnectors::new(plan.clone(), directory.clone());
     report_checks(&connectors)?;
-    let status = Status::start(plan.clone(), meters.clone(), metrics);
+    let status = Status::start(plan.clone(), meters.clone(), metrics.clone());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let sampler =
+        Sampler::start().map_err(|error| Failure::failed(format!("no thread for rates: {error}")))?;
+    let recent = sampler.watch(meters.clone());
+    let view = PipelineMetrics::new(plan.clone(), meters.clone(), clock.clone(), metrics, recent);
+    probe.set(&plan.spec.name, view);
     let schedule = schedule(&data_dir, savepoints, &plan, &directory)?;
     let pipeline = plan.spec.name.clone();
     let run = Run {
@@ -117,7 +134,7 @@ fn live(options: &Options, called: &mut Called) -> Result<Exit, Failure> {
         verify: options.verify,
         from_savepoint,
         stop,
-        clock: Arc::new(SystemClock::default()),
+        clock,
         meters: meters.clone(),
     };
     let outcome = supervisor::run(&run);

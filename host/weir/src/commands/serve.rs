@@ -3,6 +3,8 @@
 use super::DataDirOptions;
 use crate::failure::{Exit, Failure};
 use crate::logging::{self, LogFormat};
+use crate::metrics::ProbeOptions;
+use crate::metrics::serve::ServeProbe;
 use crate::pipeline_file::units;
 use crate::serve::allowed::Allowed;
 use crate::serve::host::WeirHost;
@@ -51,6 +53,8 @@ pub struct Options {
     #[arg(long = "allow-env", value_name = "NAME")]
     allowed_variables: Vec<String>,
     #[command(flatten)]
+    probes: ProbeOptions,
+    #[command(flatten)]
     data: DataDirOptions,
     /// How log lines on standard error look
     #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
@@ -88,6 +92,8 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         Allowed { files, paths: options.allowed_paths.clone(), variables: options.allowed_variables.clone() };
     let state_memory_max = options.state_memory_max.and_then(|bytes| usize::try_from(bytes).ok());
     let host = WeirHost::new(data_dir, allowed, state_memory_max, url(options))?;
+    let probe = Arc::new(ServeProbe::new(host.process_metrics(), host.metrics().clone()));
+    let _probes = options.probes.listen(probe.clone())?;
     let tls = match (&options.tls_cert, &options.tls_key) {
         (Some(certificates), Some(key)) => {
             Some(TlsFiles { certificates: certificates.clone(), key: key.clone() })
@@ -105,6 +111,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         .map_err(|error| Failure::failed(format!("signals cannot be handled: {error}")))?;
     let service =
         Service::bind(service, Arc::new(host)).map_err(|error| Failure::configuration(error.to_string()))?;
+    probe.set(service.condition());
     // The one line on standard output: scripts read the address from it.
     println!("listening on {}", service.address());
     service.run(stop).map_err(|error| Failure::failed(error.to_string()))?;

@@ -1,7 +1,9 @@
 //! `weir validate`: everything that can be wrong with a pipeline file, without running anything.
 
-use super::PipelineOptions;
+use super::{DataDirOptions, PipelineOptions};
 use crate::failure::{Exit, Failure};
+use crate::online::{self, Checked, Outcome};
+use crate::pipeline_file::PipelineFile;
 use crate::prepared_pipeline::{self, Missing};
 use std::path::Path;
 use weir_wasm::Engine;
@@ -11,13 +13,28 @@ use weir_wasm::Engine;
 pub struct Options {
     #[command(flatten)]
     pipeline: PipelineOptions,
+    /// Make every check of a start as well: brokers, topics, permissions, what is decided. Nobody is fenced and nothing is
+    /// written, so it may run beside the pipeline
+    #[arg(long)]
+    online: bool,
+    #[command(flatten)]
+    data: DataDirOptions,
 }
 
 /// Checks a file, and the components that are there.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
     let file = prepared_pipeline::read_file(&options.pipeline.file, &options.pipeline.overrides)?;
     let engine = Engine::new(None).map_err(|error| Failure::failed(error.to_string()))?;
-    prepared_pipeline::prepare(&file, &engine, Missing::Unchecked)?;
+    let missing = if options.online { Missing::Refused } else { Missing::Unchecked };
+    let pipeline = prepared_pipeline::prepare(&file, &engine, missing)?;
+    report(&options.pipeline.file, &file);
+    if !options.online {
+        return Ok(Exit::Done);
+    }
+    judge(&online::checks(&pipeline, &options.data.data_dir))
+}
+
+fn report(path: &Path, file: &PipelineFile) {
     let spec = &file.spec;
     for operator in spec.operators.iter().filter(|operator| !Path::new(&operator.component).exists()) {
         eprintln!(
@@ -27,13 +44,34 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     }
     println!(
         "{} is valid: {}, {}, {}; {}",
-        options.pipeline.file.display(),
+        path.display(),
         count(spec.sources.len(), "source"),
         count(spec.operators.len(), "operator"),
         count(spec.sinks.len(), "sink"),
         spec.guarantee,
     );
-    Ok(Exit::Done)
+}
+
+/// Prints every check; those that a start would end with make the command fail as the start would.
+fn judge(checks: &[Checked]) -> Result<Exit, Failure> {
+    for Checked { check, outcome, message } in checks {
+        let word = match outcome {
+            Outcome::Ok => "ok",
+            Outcome::Warning => "warning",
+            Outcome::Failed | Outcome::Refused => "FAILED",
+            Outcome::Unknown => "unasked",
+        };
+        println!("{word:<8} {check}: {message}");
+    }
+    let bad = |outcome| checks.iter().filter(|checked| checked.outcome == outcome).count();
+    let (failed, refused) = (bad(Outcome::Failed), bad(Outcome::Refused));
+    let exit = match (failed, refused) {
+        (0, 0) => return Ok(Exit::Done),
+        (0, _) => Exit::NeedsPerson,
+        _ => Exit::Failed,
+    };
+    let message = format!("{} of {} checks failed: a start would end", failed + refused, checks.len());
+    Err(Failure { exit, details: Vec::new(), message, remedy: None })
 }
 
 fn count(number: usize, what: &str) -> String {

@@ -26,13 +26,14 @@ pub fn run(mut situation: Situation, group: &str, asked: &ResetOffsets) -> Resul
     if situation.record.is_none() {
         return Err(refused("nothing is decided yet: there is nothing to hand over".to_owned()));
     }
+    let mut parts = parts_of(&situation, group)?;
     if !asked.dry_run {
         situation.refuse_running()?;
         // What an earlier life left open is undone, and what it had decided is published, before anybody goes on.
         situation.fence()?;
         situation.look_again()?;
+        parts = parts_of(&situation, group)?;
     }
-    let parts = parts(&situation, group)?;
     let mut report = OffsetsReset {
         dry_run: asked.dry_run,
         moves: Vec::new(),
@@ -58,7 +59,7 @@ pub fn run(mut situation: Situation, group: &str, asked: &ResetOffsets) -> Resul
     Ok(report)
 }
 
-fn parts(situation: &Situation, group: &str) -> Result<Vec<Part>, Failure> {
+fn parts_of(situation: &Situation, group: &str) -> Result<Vec<Part>, Failure> {
     let clusters = situation.clusters()?;
     let mut parts: Vec<Part> = Vec::new();
     for known in &situation.partitions {

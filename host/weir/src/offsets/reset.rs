@@ -9,6 +9,7 @@ use weir_protocol::connector::{ConnectorError, ErrorKind, StartPolicy};
 use weir_protocol::decision::{Decision, DecisionRecord, Metadata};
 use weir_protocol::epoch::{CheckpointId, Epoch};
 use weir_protocol::manifest::Manifest;
+use weir_protocol::plan::replay::is_letters;
 use weir_protocol::position::{Partition, Position, Positions};
 use weir_protocol::reset::{
     Chosen, Move, PartitionFacts, ResetRefusal, StateChoice, StateFate, Target, moves, state_fate,
@@ -207,6 +208,8 @@ fn decide(
     let mut manifest =
         manifest_of(&situation.plan, &operators, id.clone(), parent, &targets, Vec::new(), now_ms);
     if let Some(before) = snapshot {
+        // Letters that came back have done so, wherever the stream goes on.
+        manifest.positions.extend(before.positions.iter().filter(|old| is_letters(&old.source)).cloned());
         carry_over(situation, before, fate, &mut manifest).map_err(cannot)?;
     }
     let hash = situation.store.store(&manifest).map_err(cannot)?;

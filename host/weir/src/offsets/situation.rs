@@ -18,6 +18,7 @@ use weir_protocol::verdict::{FoundManifest, named};
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::{Connected, Connectors, Operators};
 use weir_runtime::data_dir::DataDir;
+use weir_runtime::format_file::LevelInForce;
 use weir_runtime::recovery::handles_of;
 use weir_wasm::Engine;
 
@@ -72,18 +73,20 @@ impl Situation {
         let prepared = prepared_pipeline::prepare(&file, &engine, Missing::Refused)?;
         let spec = &prepared.plan.spec;
         let directory = data_dir.pipeline(&spec.name, &Owner::of(&spec.id_prefix, &spec.name))?;
-        Situation::look(prepared, directory, Some(data_dir))
+        let level = data_dir.level().clone();
+        Situation::look(prepared, directory, level, Some(data_dir))
     }
 
     /// Asks the decision log. `held` is the data directory, where nobody else holds it for this process.
     pub fn look(
         prepared: PreparedPipeline,
         directory: PathBuf,
+        level: LevelInForce,
         held: Option<DataDir>,
     ) -> Result<Situation, Failure> {
         let plan = prepared.plan;
         let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
-        let store = CheckpointStore::open(&directory, plan.spec.checkpoint.retain)?;
+        let store = CheckpointStore::open_at(&directory, plan.spec.checkpoint.retain, level)?;
         let incarnation =
             Incarnation::parse(&ulid::Ulid::generate().to_string()).expect("a ULID's text is 26 characters");
         let connectors = PlanConnectors::new(plan.clone(), directory);

@@ -23,6 +23,7 @@ fn is_table(section: &Section<'_>, key: &'static str) -> bool {
 
 fn timestamp(section: &Section<'_>) -> TimestampSpec {
     let missing = section.choice("timestamp_missing", MISSING);
+    section.accepts_words("timestamp", &["record"]);
     if is_table(section, "timestamp") {
         let inner = section.section("timestamp");
         let field = inner.required_text("field", "the top-level field of the JSON value that holds the time");
@@ -44,6 +45,7 @@ fn timestamp(section: &Section<'_>) -> TimestampSpec {
 }
 
 fn watermarks(section: &Section<'_>) -> WatermarkStrategy {
+    section.accepts_words("watermarks", &["none", "monotonous"]);
     if is_table(section, "watermarks") {
         let inner = section.section("watermarks");
         let bound = inner.duration("bounded_out_of_orderness");

@@ -4,6 +4,7 @@
 //! top), then [`pipeline`], [`source`], [`operator`] and [`sink`] read it through [`section`], and [`report`] gathers
 //! what is wrong. The keys are described in `docs/PIPELINE.md`; a test compares the two.
 
+mod accepted;
 mod document;
 mod event_time;
 mod interpolation;
@@ -13,6 +14,7 @@ mod pipeline;
 mod place;
 mod renamed_keys;
 mod report;
+mod schema;
 mod section;
 mod sink;
 mod source;
@@ -23,6 +25,7 @@ use interpolation::ProcessSurroundings;
 pub use interpolation::Surroundings;
 use place::{Place, SourceText, in_file};
 use report::Report;
+pub use schema::schema;
 use section::Section;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;

@@ -41,6 +41,7 @@ fn inputs(section: &Section<'_>) -> Vec<InputSpec> {
 }
 
 fn on_error(section: &Section<'_>) -> OnError {
+    section.accepts_words("on_error", &["fail", "skip"]);
     let Some(node) = section.node("on_error") else { return OnError::Fail };
     match &node.value {
         Value::Text { text, .. } if text == "fail" => OnError::Fail,

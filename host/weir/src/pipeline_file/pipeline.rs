@@ -1,5 +1,6 @@
 //! The top of the file: everything outside of sources, operators and sinks.
 
+use super::accepted::Accepted;
 use super::document::Value;
 use super::section::Section;
 use std::collections::BTreeMap;
@@ -97,6 +98,8 @@ fn cluster(section: Section<'_>) -> ClusterSpec {
     let automatic = section
         .node("transaction_timeout")
         .is_some_and(|node| matches!(&node.value, Value::Text { text, .. } if text == "auto"));
+    section.accepts_words("transaction_timeout", &["auto"]);
+    section.accepts("transaction_timeout", Accepted::Duration);
     let transaction_timeout = if automatic { None } else { section.duration("transaction_timeout") };
     let spec = ClusterSpec {
         brokers: section.required_text("brokers", "host:port, several with commas"),

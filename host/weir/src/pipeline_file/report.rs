@@ -1,8 +1,9 @@
 //! Gathers everything that is wrong with a pipeline file, and every key that is known.
 
+use super::accepted::Accepted;
 use super::place::{Place, SourceText};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One problem with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +20,16 @@ pub struct Located {
 #[derive(Debug, Default)]
 pub struct Report {
     problems: RefCell<Vec<Located>>,
-    known: RefCell<BTreeSet<String>>,
+    known: RefCell<BTreeMap<String, Asked>>,
+}
+
+/// What the readers want of a key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The forms that its value may have; none for a table.
+    pub accepted: BTreeSet<Accepted>,
+    /// It must be there.
+    pub required: bool,
 }
 
 impl Report {
@@ -31,13 +41,28 @@ impl Report {
 
     /// Notes that a key is known, by the pattern of its path (`source.NAME.kind`).
     pub fn known(&self, pattern: String) {
-        self.known.borrow_mut().insert(pattern);
+        self.known.borrow_mut().entry(pattern).or_default();
+    }
+
+    /// Notes a form that the value of a key may have.
+    pub fn accepts(&self, pattern: String, form: Accepted) {
+        self.known.borrow_mut().entry(pattern).or_default().accepted.insert(form);
+    }
+
+    /// Notes that a key must be there.
+    pub fn requires(&self, pattern: String) {
+        self.known.borrow_mut().entry(pattern).or_default().required = true;
+    }
+
+    /// Every key that was asked for, by the pattern of its path.
+    pub fn asked(&self) -> BTreeMap<String, Asked> {
+        self.known.borrow().clone()
     }
 
     /// Every key that was asked for.
     #[cfg(test)]
     pub fn known_keys(&self) -> Vec<String> {
-        self.known.borrow().iter().cloned().collect()
+        self.known.borrow().keys().cloned().collect()
     }
 
     /// True where nothing is wrong so far.

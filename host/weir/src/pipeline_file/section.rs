@@ -1,5 +1,6 @@
 //! Reads one table: each getter notes its key as known, `finish` reports the keys that nobody asked for.
 
+use super::accepted::Accepted;
 use super::document::{Node, Table, Value};
 use super::place::Place;
 use super::renamed_keys;
@@ -57,6 +58,21 @@ impl<'a> Section<'a> {
         self.table.get(key)
     }
 
+    /// Notes a form that the value of a key may have, for the schema.
+    pub fn accepts(&self, key: &'static str, form: Accepted) {
+        self.report.accepts(join(&self.pattern, key), form);
+    }
+
+    /// Notes words that a key may have beside its other forms.
+    pub fn accepts_words(&self, key: &'static str, words: &[&str]) {
+        self.accepts(key, Accepted::Words(words.iter().map(|word| (*word).to_owned()).collect()));
+    }
+
+    /// Notes that a key must be there.
+    pub fn requires(&self, key: &'static str) {
+        self.report.requires(join(&self.pattern, key));
+    }
+
     /// Reports a problem with a key of this section.
     pub fn problem(&self, key: &str, message: impl Into<String>) {
         let place = self.table.get(key).map_or(self.place, |node| node.place);
@@ -87,6 +103,7 @@ impl<'a> Section<'a> {
 
     /// A string.
     pub fn text(&self, key: &'static str) -> Option<String> {
+        self.accepts(key, Accepted::Text);
         let node = self.node(key)?;
         match &node.value {
             Value::Text { text, .. } => Some(text.clone()),
@@ -99,6 +116,7 @@ impl<'a> Section<'a> {
 
     /// A string that must be there.
     pub fn required_text(&self, key: &'static str, meaning: &str) -> String {
+        self.requires(key);
         if self.table.get(key).is_none() {
             self.problem(key, format!("is missing: {meaning}"));
         }
@@ -107,6 +125,7 @@ impl<'a> Section<'a> {
 
     /// A string or a list of strings.
     pub fn texts(&self, key: &'static str) -> Vec<String> {
+        self.accepts(key, Accepted::Texts);
         let Some(node) = self.node(key) else { return Vec::new() };
         let expected = "a string or a list of strings";
         match &node.value {
@@ -131,6 +150,7 @@ impl<'a> Section<'a> {
     /// A table of keys that the file chooses, each with a string or a list of strings, in the file's order. `pattern`
     /// stands for such a key in messages.
     pub fn named_texts(&self, key: &'static str, pattern: &str) -> Vec<(String, Vec<String>)> {
+        self.accepts(key, Accepted::NamedTexts);
         let Some(node) = self.node(key) else { return Vec::new() };
         let Value::Table(table) = &node.value else {
             self.wrong(key, &format!("a table {{ {pattern} = ... }}"), &node.value);
@@ -161,6 +181,7 @@ impl<'a> Section<'a> {
 
     /// A whole number that is not negative and fits.
     pub fn number<T: TryFrom<u64>>(&self, key: &'static str) -> Option<T> {
+        self.accepts(key, Accepted::Number);
         let node = self.node(key)?;
         let number = match &node.value {
             Value::Whole(number) => u64::try_from(*number).ok(),
@@ -177,6 +198,7 @@ impl<'a> Section<'a> {
 
     /// A number with or without a fraction.
     pub fn fraction(&self, key: &'static str) -> Option<f64> {
+        self.accepts(key, Accepted::Fraction);
         let node = self.node(key)?;
         let number = match &node.value {
             Value::Whole(number) => Some(*number as f64),
@@ -192,6 +214,7 @@ impl<'a> Section<'a> {
 
     /// True or false.
     pub fn boolean(&self, key: &'static str, default: bool) -> bool {
+        self.accepts(key, Accepted::Boolean);
         let Some(node) = self.node(key) else { return default };
         match &node.value {
             Value::Boolean(value) => *value,
@@ -205,6 +228,7 @@ impl<'a> Section<'a> {
 
     /// A duration, which is a string with a unit.
     pub fn duration(&self, key: &'static str) -> Option<Duration> {
+        self.accepts(key, Accepted::Duration);
         let node = self.node(key)?;
         let found = match &node.value {
             Value::Text { text, .. } => units::duration(text),
@@ -221,6 +245,7 @@ impl<'a> Section<'a> {
 
     /// A number of bytes.
     pub fn byte_size(&self, key: &'static str) -> Option<usize> {
+        self.accepts(key, Accepted::ByteSize);
         let node = self.node(key)?;
         let found = match &node.value {
             Value::Text { text, .. } => units::byte_size(text),
@@ -235,6 +260,7 @@ impl<'a> Section<'a> {
 
     /// One of several words.
     pub fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
+        self.accepts_words(key, &choices.iter().map(|(name, _)| *name).collect::<Vec<_>>());
         let node = self.node(key)?;
         if let Value::Text { text, .. } = &node.value
             && let Some((_, value)) = choices.iter().find(|(name, _)| name == text)
@@ -248,6 +274,7 @@ impl<'a> Section<'a> {
 
     /// A table of strings; numbers and booleans are taken as their text. `a.b = 1` is the key `a.b`.
     pub fn text_map(&self, key: &'static str) -> BTreeMap<String, String> {
+        self.accepts(key, Accepted::TextMap);
         let Some(node) = self.node(key) else { return BTreeMap::new() };
         let Value::Table(table) = &node.value else {
             self.wrong(key, "a table of strings", &node.value);

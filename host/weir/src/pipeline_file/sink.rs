@@ -26,6 +26,7 @@ enum Kind {
 
 /// Reads a sink; `None` where its kind is not known, which is reported.
 pub fn read(name: String, section: Section<'_>, only: Option<&str>, directory: &Path) -> Option<SinkSpec> {
+    section.requires("kind");
     if section.node("kind").is_none() {
         section.problem("kind", "is missing: \"kafka\", \"files\", \"stdout\" or \"blackhole\"");
     }

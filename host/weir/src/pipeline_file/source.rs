@@ -1,5 +1,6 @@
 //! `[source.NAME]`.
 
+use super::accepted::Accepted;
 use super::document::Value;
 use super::pipeline::{cluster_name, resolve};
 use super::section::Section;
@@ -28,6 +29,7 @@ enum Kind {
 
 /// Reads a source; `None` where its kind is not known, which is reported.
 pub fn read(name: String, section: Section<'_>, only: Option<&str>, directory: &Path) -> Option<SourceSpec> {
+    section.requires("kind");
     if section.node("kind").is_none() {
         section.problem("kind", "is missing: \"kafka\", \"generator\" or \"files\"");
     }
@@ -78,10 +80,12 @@ fn one_or_several(section: &Section<'_>, one: &'static str, several: &'static st
 }
 
 fn start(section: &Section<'_>) -> StartPolicy {
+    section.accepts("start_timestamp", Accepted::Time);
     let given = section.node("start_timestamp").map(|node| &node.value);
     let table = section.node("start").filter(|node| matches!(node.value, Value::Table(_)));
     if table.is_some() {
         let inner = section.section("start");
+        inner.accepts("timestamp", Accepted::Time);
         let node = inner.node("timestamp").map(|node| &node.value);
         let policy = node.map(|value| timestamp(&inner, "timestamp", value));
         if policy.is_none() {

@@ -1,10 +1,12 @@
 //! The seam of the control plane, question by question.
 
 use super::allowed::Allowed;
-use super::sampling::Sampler;
-use super::{child, comparison, document, dry_run, offsets, on_disk, running, scratch};
+use super::{child, comparison, document, dry_run, looking, offsets, on_disk, running, scratch};
 use crate::failure::Failure;
 use crate::memory;
+use crate::metrics::process::ProcessMetrics;
+use crate::metrics::serve::ServedMetrics;
+use crate::sampling::Sampler;
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -12,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use weir_control::host::{
     CheckpointInfo, Comparison, DryRun, Host, Inspected, LettersAsked, LettersFound, Listener, OffsetsReset,
-    OperatorTest, OperatorTested, PipelineDocument, PipelineOffsets, Refused, ResetOffsets, RunningPipeline,
-    SavepointInfo, StartPipeline, SwapAsked, UpgradeStatus,
+    OnlineCheck, OperatorTest, OperatorTested, PipelineDocument, PipelineOffsets, Refused, ResetOffsets,
+    RunningPipeline, SavepointInfo, StartPipeline, SwapAsked, UpgradeStatus,
 };
 use weir_runtime::data_dir::DataDir;
 use weir_state::backend::{SharedStateMemory, StateMemory};
@@ -28,6 +30,8 @@ pub struct WeirHost {
     sampler: Sampler,
     /// Where clients find it.
     url: String,
+    metrics: Arc<ServedMetrics>,
+    state_memory_bytes: usize,
 }
 
 impl WeirHost {
@@ -47,7 +51,18 @@ impl WeirHost {
         let memory = SharedStateMemory::new(StateMemory::of(bytes));
         let sampler =
             Sampler::start().map_err(|error| Failure::failed(format!("no thread for rates: {error}")))?;
-        Ok(WeirHost { data_dir, engine, allowed, memory, sampler, url })
+        let metrics = Arc::default();
+        Ok(WeirHost { data_dir, engine, allowed, memory, sampler, url, metrics, state_memory_bytes: bytes })
+    }
+
+    /// The metrics of its pipelines.
+    pub fn metrics(&self) -> &Arc<ServedMetrics> {
+        &self.metrics
+    }
+
+    /// Those of the process.
+    pub fn process_metrics(&self) -> ProcessMetrics {
+        ProcessMetrics::new(self.data_dir.path(), self.state_memory_bytes as u64)
     }
 
     pub(super) fn data_dir(&self) -> &DataDir {
@@ -109,6 +124,18 @@ impl Host for WeirHost {
         document::prepare(document, &self.allowed, &self.engine).map(|_| ())
     }
 
+    fn explain(&self, document: &PipelineDocument) -> Result<Value, Refused> {
+        looking::explain(self, document)
+    }
+
+    fn look(&self, document: &PipelineDocument) -> Result<Vec<OnlineCheck>, Refused> {
+        looking::look(self, document)
+    }
+
+    fn schema(&self) -> Value {
+        crate::pipeline_file::schema()
+    }
+
     fn compare(&self, old: Option<&PipelineDocument>, new: &PipelineDocument) -> Result<Comparison, Refused> {
         comparison::compare(self, old, new)
     }
@@ -162,7 +189,9 @@ impl Host for WeirHost {
     }
 
     fn discard(&self, pipeline: &str) -> Result<(), Refused> {
-        self.to_trash(pipeline)
+        self.to_trash(pipeline)?;
+        self.metrics.remove(pipeline);
+        Ok(())
     }
 
     fn empty_trash(&self, older_than: Duration) -> Result<(), Refused> {

@@ -27,7 +27,7 @@ fn situation(host: &WeirHost, document: &PipelineDocument) -> Result<Situation, 
     let spec = &prepared.plan.spec;
     let owner = Owner::of(&spec.id_prefix, &spec.name);
     let directory = host.data_dir().pipeline(&document.name, &owner).map_err(refused)?;
-    Situation::look(prepared, directory, None).map_err(told)
+    Situation::look(prepared, directory, host.data_dir().level().clone(), None).map_err(told)
 }
 
 /// The document is what runs: where a wish does not fit it, the wish is at fault.

@@ -6,12 +6,14 @@ use super::kept_document::KeptDocument;
 use super::letters::ReplayLife;
 use super::on_disk::{refused, unavailable};
 use super::running_status::Shape;
-use super::sampling::Recent;
 use crate::called;
 use crate::commands::savepoint::now_ms;
 use crate::connectors::PlanConnectors;
+use crate::guest_voice::GuestMetrics;
+use crate::metrics::pipeline::{PipelineMetrics, SwapCounts};
 use crate::pipeline_place;
 use crate::prepared_pipeline::PreparedPipeline;
+use crate::sampling::Recent;
 use crate::savepoint_schedule::{RunningSchedule, Schedule};
 use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
@@ -30,7 +32,7 @@ use weir_protocol::epoch::{Epoch, Incarnation};
 use weir_protocol::plan::{Guarantee, Plan};
 use weir_protocol::remedy::Called;
 use weir_protocol::swap::Rules;
-use weir_runtime::clock::SystemClock;
+use weir_runtime::clock::{Clock, SystemClock};
 use weir_runtime::connect::Connectors;
 use weir_runtime::handle::{self, Handle, Notices, Refusal, SwapNotice};
 use weir_runtime::meters::Meters;
@@ -53,6 +55,8 @@ struct Running {
     versions: Arc<Versions>,
     prepare: Preparer,
     kept: Arc<KeptDocument>,
+    /// What its operators measure, over all of their versions.
+    guests: GuestMetrics,
 }
 
 /// Starts a pipeline. What is known to be wrong before is refused; the rest comes as events.
@@ -62,10 +66,12 @@ pub fn start(
     listener: Arc<dyn Listener>,
 ) -> Result<Box<dyn RunningPipeline>, Refused> {
     let name = start.document.name.clone();
-    let PreparedPipeline { plan, operators, .. } =
+    let PreparedPipeline { plan, operators, metrics: guests } =
         document::prepare(&start.document, host.allowed(), host.engine())?;
     let candidate = match &start.candidate {
-        Some(candidate) => Some(version(document::prepare(candidate, host.allowed(), host.engine())?)),
+        Some(candidate) => {
+            Some(version(document::prepare(candidate, host.allowed(), host.engine())?, &guests))
+        }
         None => None,
     };
     let called = called::on_a_server(&plan, host.url());
@@ -91,21 +97,32 @@ pub fn start(
         None => None,
     };
     let schedule = schedule(host, &plan, &directory)?;
-    let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
+    let meters = Arc::new(Meters::of(&plan));
     let (stop, stops) = bounded(1);
     let (handle, requests) = handle::channel();
-    let notices = ToListener { pipeline: name.clone(), listener: listener.clone(), kept: kept.clone() };
+    let notices = ToListener {
+        pipeline: name.clone(),
+        listener: listener.clone(),
+        kept: kept.clone(),
+        swaps: host.metrics().swaps(&name),
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let recent = host.sampler().watch(meters.clone());
+    let metrics =
+        PipelineMetrics::new(plan.clone(), meters.clone(), clock.clone(), guests.clone(), recent.clone());
+    host.metrics().set(&name, metrics);
     let shape = Shape::of(&plan);
     let versions = Arc::new(Versions::new(Version { plan, operators }, candidate));
     let running = Running {
         handle,
         stop,
         meters: meters.clone(),
-        recent: host.sampler().watch(meters.clone()),
+        recent,
         shape,
         versions: versions.clone(),
         prepare: preparer(host),
         kept,
+        guests,
     };
     let run = Run {
         versions,
@@ -121,7 +138,7 @@ pub fn start(
         stop: stops,
         requests,
         notices: Arc::new(notices),
-        clock: Arc::new(SystemClock::default()),
+        clock,
         meters,
     };
     let thread = std::thread::Builder::new().name(format!("p-{name}"));
@@ -178,7 +195,8 @@ fn live(run: &Run, called: &Called) -> Ending {
     }
 }
 
-fn version(prepared: PreparedPipeline) -> Version {
+fn version(prepared: PreparedPipeline, guests: &GuestMetrics) -> Version {
+    prepared.metrics.pour_into(guests);
     Version { plan: prepared.plan, operators: prepared.operators }
 }
 
@@ -244,6 +262,7 @@ struct ToListener {
     pipeline: String,
     listener: Arc<dyn Listener>,
     kept: Arc<KeptDocument>,
+    swaps: Arc<SwapCounts>,
 }
 
 impl Notices for ToListener {
@@ -274,6 +293,7 @@ impl Notices for ToListener {
     }
 
     fn swap(&self, notice: SwapNotice) {
+        self.swaps.notice(&notice);
         // Before anybody hears of it and makes a savepoint.
         match &notice {
             SwapNotice::Prepared | SwapNotice::Probation { .. } => {}
@@ -308,7 +328,8 @@ impl RunningPipeline for Running {
     fn swap(&self, asked: &SwapAsked) -> Result<(), Refused> {
         let prepared = (self.prepare)(&asked.document)?;
         let rules = rules(asked);
-        let swap = || self.handle.swap(&asked.operator, version(prepared), rules).map_err(of_refusal);
+        let version = version(prepared, &self.guests);
+        let swap = || self.handle.swap(&asked.operator, version, rules).map_err(of_refusal);
         self.kept.ask(&asked.document.toml, swap)
     }
 

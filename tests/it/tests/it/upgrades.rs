@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use weir_protocol::feature_level::LEVELS;
 
 /// What the weir before says of a directory that was finalized.
 const REFUSAL: &str =
@@ -40,6 +41,12 @@ fn lines() -> String {
         format!("{{\"key\":\"key-{}\",\"value\":\"{n}\",\"timestamp\":{}}}\n", n % KEYS, BEGIN_MS + n)
     };
     (0..LINES).map(line).collect()
+}
+
+/// The output of the golden pipeline `stateless`.
+fn prefixed() -> Vec<String> {
+    let each = |n| format!("processed_made-{}-{}", n / (RECORDS / 2), n % (RECORDS / 2));
+    (0..RECORDS).map(each).collect()
 }
 
 /// The sum of each window and key.
@@ -93,8 +100,7 @@ fn a_directory_of_level_1_goes_on_in_this_weir_and_back_in_the_one_before_until_
     is_refused(golden.run(&["--until-end"], &[BEFORE]));
     golden.run_to_end(NOW);
     assert_eq!(version(&golden.newest_manifest()), (&json!(3), &json!("0.2.0")));
-    let each = |n| format!("processed_made-{}-{}", n / (RECORDS / 2), n % (RECORDS / 2));
-    model::each_once(&(0..RECORDS).map(each).collect::<Vec<_>>(), &golden.values("files"));
+    model::each_once(&prefixed(), &golden.values("files"));
 }
 
 #[test]
@@ -165,6 +171,41 @@ fn a_server_of_level_1_goes_on_in_this_weir_and_back_and_is_finalized_while_it_r
     server.post("/v1/pipelines/served/stop", &json!({})).expect(202);
     is(&server, "served", "stopped");
     is_exact(&golden.path("data/files/served"));
+}
+
+#[test]
+fn a_server_that_died_in_the_middle_of_finalizing_goes_over_at_its_next_start() {
+    let golden = Golden::unpack(1, "served");
+    // The file is there, the store is as it was: so it is also where the server was down.
+    assert_eq!(golden.upgrade("finalize")["level"], 2);
+    let mut server = Server::start(&golden.data_dir(), &golden.log(), NOW);
+    works(&server, "served");
+    until("the server to note which weir it is", || {
+        let upgrade = server.get("/v1/upgrade").expect(200);
+        (upgrade["served_by"][0]["weir"] == "0.2.0").then_some(())
+    });
+    server.weir.kill();
+    let data = golden.data_dir().display().to_string();
+    is_refused(golden.command(&["serve", "--listen", "127.0.0.1:0", "--data-dir", &data], BEFORE));
+}
+
+#[test]
+fn directories_of_every_level_go_on_exactly_in_this_weir() {
+    for level in LEVELS.iter().map(|level| level.number.0) {
+        let golden = Golden::unpack(level, "stateless");
+        assert_eq!(golden.upgrade("status")["level"], level);
+        golden.run_to_end(NOW);
+        model::each_once(&prefixed(), &golden.values("files"));
+        let golden = Golden::unpack(level, "keyed");
+        std::fs::write(golden.path("input.jsonl"), lines()).unwrap();
+        golden.run_to_end(NOW);
+        model::each_once(&sums(), &golden.values("files"));
+        let golden = Golden::unpack(level, "served");
+        let server = Server::start(&golden.data_dir(), &golden.log(), NOW);
+        works(&server, "served");
+        assert_eq!(server.get("/v1/upgrade").expect(200)["level"], level);
+        is_exact(&golden.path("data/files/served"));
+    }
 }
 
 #[test]

@@ -113,7 +113,7 @@ impl Bench {
         fault: Option<CommitFault>,
     ) -> Bench {
         let current = version(world, running);
-        let meters = Arc::new(Meters::new(current.plan.spec.operators.len(), current.plan.tasks()));
+        let meters = Arc::new(Meters::of(&current.plan));
         let ((handle, requests), (stop, stops), (to, told)) = (channel(), unbounded(), unbounded());
         let run = Run {
             versions: Arc::new(Versions::new(current, candidate.map(|of| version(world, of)))),

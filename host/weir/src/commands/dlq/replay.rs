@@ -1,6 +1,7 @@
 //! `weir dlq replay`: a run of the pipeline in which nothing is read but dead letters.
 
 use super::{SelectionOptions, replay_pipeline};
+use crate::called;
 use crate::commands::client::connection::ServerOptions;
 use crate::commands::client::letters::Remote;
 use crate::commands::savepoint::now_ms;
@@ -47,6 +48,11 @@ pub struct Options {
 
 /// Replays.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
+    let called = called::on_the_command_line(&options.pipeline.file, &options.data.data_dir);
+    replayed(options).map_err(|failure| failure.told(&called))
+}
+
+fn replayed(options: &Options) -> Result<Exit, Failure> {
     logging::start(options.log_format);
     if let Some(remote) = Remote::of(&options.server, &options.pipeline.file)? {
         return remote.replay(&options.selection.wanted(), options.dry_run);
@@ -98,7 +104,7 @@ fn replay(
     connectors: Arc<PlanConnectors>,
 ) -> Result<Arc<Meters>, Failure> {
     let PreparedPipeline { plan, operators, .. } = prepared;
-    let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
+    let meters = Arc::new(Meters::of(&plan));
     let stop = signals::watch(plan.spec.stop_timeout, meters.clone())
         .map_err(|error| Failure::failed(format!("signals cannot be handled: {error}")))?;
     let pipeline = plan.spec.name.clone();
@@ -128,6 +134,7 @@ fn replay(
         Outcome::Superseded(record) => Err(Failure {
             exit: Exit::Superseded,
             details: Vec::new(),
+            remedy: None,
             message: format!("{pipeline}: another weir has taken over (checkpoint {})", record.id),
         }),
         Outcome::Failed(error) => Err(error.into()),

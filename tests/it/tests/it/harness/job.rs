@@ -140,6 +140,17 @@ brokers = \"{}\"
         Weir::start(&arguments, environment, &self.path(&format!("weir-{}.log", self.started.get())))
     }
 
+    /// A command on the pipeline file that has no data directory: its exit code, and what it printed.
+    pub fn printed(&self, words: &[&str], options: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+        let file = self.path("pipeline.toml");
+        std::fs::write(&file, &self.text).expect("the pipeline file");
+        let mut command = std::process::Command::new(super::guests::weir());
+        command.args(words).arg(&file).args(options).envs(environment.iter().copied());
+        let output = command.output().expect("weir starts");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
+    }
+
     /// `weir run` with options.
     pub fn start_with(&self, options: &[&str], environment: &[(&str, &str)]) -> Weir {
         self.command(&["run"], options, environment)

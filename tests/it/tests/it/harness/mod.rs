@@ -18,6 +18,7 @@ pub mod moments;
 pub mod murmur2;
 pub mod names;
 pub mod own_broker;
+pub mod probes;
 pub mod raw_http;
 pub mod record;
 pub mod server;

@@ -28,6 +28,11 @@ pub struct OwnBroker {
 impl OwnBroker {
     /// Formats and starts one, and waits until it listens.
     pub fn start() -> OwnBroker {
+        OwnBroker::with(&[], text)
+    }
+
+    /// One with properties and arguments of the formatting of its own.
+    pub fn with(format: &[&str], properties: impl FnOnce(&Path, [u16; 3], &Proxy) -> String) -> OwnBroker {
         let directory = tempfile::tempdir().expect("a directory for the broker");
         // All are open at the same time, or the system could give the same port twice.
         let held = [0, 0, 0].map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a free port"));
@@ -35,10 +40,11 @@ impl OwnBroker {
         let [port, proxied, _] = ports;
         let proxy = Proxy::before((Ipv4Addr::LOCALHOST, proxied).into()).expect("a port for the proxy");
         drop(held);
-        let properties = directory.path().join("server.properties");
-        fs::write(&properties, text(directory.path(), ports, &proxy)).expect("the broker's properties");
-        let id = tool(&["random-uuid"]);
-        tool(&["format", "--standalone", "-t", id.trim(), "-c", &properties.display().to_string()]);
+        let file = directory.path().join("server.properties");
+        fs::write(&file, properties(directory.path(), ports, &proxy)).expect("the broker's properties");
+        let (id, file) = (tool(&["random-uuid"]), file.display().to_string());
+        let usual = ["format", "--standalone", "-t", id.trim(), "-c", &file];
+        tool(&usual.iter().chain(format).copied().collect::<Vec<_>>());
         let mut broker = OwnBroker { directory, port, guard: None, proxy };
         broker.start_again();
         broker
@@ -47,6 +53,11 @@ impl OwnBroker {
     /// For clients.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// For clients whose network the test wants to fail.
@@ -91,8 +102,8 @@ impl Drop for OwnBroker {
     }
 }
 
-/// `ports` are those for clients, for the proxy and for the controller.
-fn text(directory: &Path, ports: [u16; 3], proxy: &Proxy) -> String {
+/// The properties of a broker that everybody may use. `ports` are those for clients, for the proxy and for the controller.
+pub fn text(directory: &Path, ports: [u16; 3], proxy: &Proxy) -> String {
     let [port, proxied, controller] = ports;
     let both = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
     let (listeners, advertised) =
@@ -138,10 +149,20 @@ pub fn classes() -> String {
 }
 
 fn tool(arguments: &[&str]) -> String {
+    kafka_tool("kafka.tools.StorageTool", arguments, "")
+}
+
+/// One of Apache Kafka's own commands, by its class, with what it reads. What it says is returned.
+#[track_caller]
+pub fn kafka_tool(class: &str, arguments: &[&str], input: &str) -> String {
     let mut command = Command::new("java");
-    command.arg("-cp").arg(classes()).arg("kafka.tools.StorageTool").args(arguments);
-    let output = command.output().expect("no Java for a Kafka broker: run `cargo xtask test`");
+    // Such a command lives for a second.
+    command.args(["-XX:TieredStopAtLevel=1", "-cp"]).arg(classes()).arg(class).args(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("no Java for a Kafka broker: run `cargo xtask test`");
+    child.stdin.take().expect("it was made with a pipe").write_all(input.as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "StorageTool {arguments:?}: {said}");
+    assert!(output.status.success(), "{class} {arguments:?}: {said}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
