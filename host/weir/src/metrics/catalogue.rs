@@ -194,6 +194,17 @@ catalogue! {
         "Files that may be open."
 }
 
+impl Metric {
+    /// The name that queries use; that of a histogram stands for `_bucket`, `_count` and `_sum`.
+    pub fn sample_name(&self) -> String {
+        match self.kind {
+            Kind::Counter => format!("{}_total", self.name),
+            Kind::Info => format!("{}_info", self.name),
+            Kind::Gauge | Kind::Histogram => self.name.to_owned(),
+        }
+    }
+}
+
 /// The golden list: a line per metric.
 #[cfg(test)]
 pub fn listing() -> String {
@@ -252,16 +263,5 @@ mod tests {
         let shown: Vec<String> = ALL.iter().map(|metric| metric.sample_name()).collect();
         let shown: BTreeSet<&str> = shown.iter().map(String::as_str).collect();
         assert_eq!(explained, shown, "left: docs/METRICS.md, right: the catalogue");
-    }
-}
-
-impl Metric {
-    /// The name that queries use; that of a histogram stands for `_bucket`, `_count` and `_sum`.
-    pub fn sample_name(&self) -> String {
-        match self.kind {
-            Kind::Counter => format!("{}_total", self.name),
-            Kind::Info => format!("{}_info", self.name),
-            Kind::Gauge | Kind::Histogram => self.name.to_owned(),
-        }
     }
 }

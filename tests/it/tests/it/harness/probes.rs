@@ -52,7 +52,10 @@ impl Probes {
     pub fn try_get(&self, path: &str, accept: &str) -> Option<Told> {
         let url = format!("http://{}{path}", self.address);
         let mut answer = self.agent.get(url).header("accept", accept).call().ok()?;
-        let content = answer.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
+        let content = answer
+            .headers()
+            .get("content-type")
+            .map(|value| value.to_str().expect("a header of text").to_owned());
         let status = answer.status().as_u16();
         let text = answer.body_mut().read_to_string().ok()?;
         Some(Told { status, content: content.unwrap_or_default(), text })
@@ -136,8 +139,8 @@ impl Scrape {
     pub fn read(form: &str, text: &str) -> Scrape {
         let word = |of: &Value, key: &str| of[key].as_str().unwrap_or_default().to_owned();
         let sample = |of: &Value| Sample {
-            name: of[0].as_str().unwrap().to_owned(),
-            labels: serde_json::from_value(of[1].clone()).unwrap(),
+            name: of[0].as_str().expect("a name").to_owned(),
+            labels: serde_json::from_value(of[1].clone()).expect("labels"),
             value: of[2].as_f64().unwrap(),
         };
         let understood = understood(form, text);
