@@ -141,15 +141,15 @@ impl Scrape {
         let sample = |of: &Value| Sample {
             name: of[0].as_str().expect("a name").to_owned(),
             labels: serde_json::from_value(of[1].clone()).expect("labels"),
-            value: of[2].as_f64().unwrap(),
+            value: of[2].as_f64().expect("a name"),
         };
         let understood = understood(form, text);
-        let families = understood.as_array().unwrap().iter().map(|family| Family {
+        let families = understood.as_array().expect("labels").iter().map(|family| Family {
             name: word(family, "name"),
             kind: word(family, "kind"),
             unit: word(family, "unit"),
             help: word(family, "help"),
-            samples: family["samples"].as_array().unwrap().iter().map(sample).collect(),
+            samples: family["samples"].as_array().expect("a value").iter().map(sample).collect(),
         });
         Scrape { families: families.collect() }
     }
