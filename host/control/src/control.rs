@@ -59,7 +59,7 @@ impl Control {
     /// Opens the store of a data directory.
     pub fn open(options: Options, host: Arc<dyn Host>) -> Result<Control, Problem> {
         backup::restore(&options.data_dir)?;
-        let store = Store::open(&options.data_dir.join(backup::STORE))?;
+        let store = Store::open_at(&options.data_dir.join(backup::STORE), host.upgrade().schemas())?;
         Ok(Control {
             store,
             host,

@@ -4,10 +4,17 @@
 //! All calls block. None of them is made on a thread of the HTTP server's executor.
 
 mod letters;
+mod offsets;
 mod status;
+mod upgrade;
 
 pub use letters::{LettersAsked, LettersFound, LettersSelected};
+pub use offsets::{
+    ChosenTopic, OffsetMove, OffsetsReset, OffsetsTarget, PartitionOffset, PipelineOffsets, ResetOffsets,
+    ResetState, TopicOffset,
+};
 pub use status::{OperatorStatus, RunningStatus, SubtaskStatus};
+pub use upgrade::UpgradeStatus;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -365,6 +372,9 @@ pub struct CheckpointInfo {
     pub operators: BTreeMap<String, String>,
     /// True for the newest one known to be decided.
     pub decided: bool,
+    /// The weir that wrote it; none where the feature level was below 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written_by: Option<String>,
 }
 
 /// A savepoint on disk.
@@ -432,9 +442,25 @@ pub trait Host: Send + Sync + 'static {
     /// Writes a savepoint as one tar file.
     fn export_savepoint(&self, pipeline: &str, name: &str, to: &Path) -> Result<(), Refused>;
 
+    /// Where a pipeline goes on. It may run meanwhile: nobody is fenced.
+    fn offsets(&self, document: &PipelineDocument) -> Result<PipelineOffsets, Refused>;
+
+    /// Lets a stopped pipeline go on elsewhere, or hands it over.
+    fn reset_offsets(
+        &self,
+        document: &PipelineDocument,
+        asked: &ResetOffsets,
+    ) -> Result<OffsetsReset, Refused>;
+
     /// Moves what a stopped pipeline has on disk to the trash.
     fn discard(&self, pipeline: &str) -> Result<(), Refused>;
 
     /// Removes from the trash what is older than this.
     fn empty_trash(&self, older_than: Duration) -> Result<(), Refused>;
+
+    /// In which formats the data directory is written, and by which weir.
+    fn upgrade(&self) -> UpgradeStatus;
+
+    /// Puts the newest feature level in force, durably; nothing where it is already.
+    fn finalize_upgrade(&self) -> Result<(), Refused>;
 }

@@ -9,6 +9,7 @@ pub mod extract;
 mod files;
 mod health;
 mod letters;
+mod offsets;
 mod operators;
 mod pages;
 mod pipelines;
@@ -17,6 +18,7 @@ mod savepoints;
 mod strict_json;
 mod swaps;
 mod tokens;
+mod upgrade;
 
 use crate::control::Control;
 use crate::problem::Problem;
@@ -52,6 +54,7 @@ pub fn routes() -> (Router<Arc<Control>>, Value) {
         .routes(routes!(pipelines::pipeline_status))
         .routes(routes!(pipelines::list_revisions))
         .routes(routes!(savepoints::list_checkpoints))
+        .routes(routes!(offsets::show_offsets, offsets::reset_offsets))
         .routes(routes!(savepoints::list_savepoints, savepoints::create_savepoint))
         .routes(routes!(savepoints::delete_savepoint))
         .routes(routes!(savepoints::export_savepoint))
@@ -65,6 +68,8 @@ pub fn routes() -> (Router<Arc<Control>>, Value) {
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::revoke_token))
         .routes(routes!(tokens::list_audit))
+        .routes(routes!(upgrade::show_upgrade))
+        .routes(routes!(upgrade::finalize_upgrade))
         .split_for_parts();
     (router, document::complete(&api))
 }

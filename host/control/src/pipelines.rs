@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod draft;
 pub mod life;
+pub mod offsets;
 pub mod pause;
 pub mod plan;
 pub mod swap;

@@ -98,6 +98,12 @@ impl Slots {
         Ok(slot)
     }
 
+    /// What is known of each, by name.
+    pub fn deployments(&self) -> Vec<(String, Deployment)> {
+        let slots: Vec<Arc<Slot>> = self.lock().by_name.values().cloned().collect();
+        slots.iter().map(|slot| (slot.name.to_string(), slot.lock().deployment.clone())).collect()
+    }
+
     /// A deleted pipeline has no place; its thread ends.
     pub fn remove(&self, name: &Name) {
         self.lock().by_name.remove(name.as_str());

@@ -3,6 +3,7 @@
 mod connections;
 mod tls;
 
+use crate::condition::Condition;
 use crate::control::{Change, Control};
 use crate::host::Host;
 use crate::options::Options;
@@ -57,6 +58,7 @@ pub struct Service {
     tls: Option<TlsAcceptor>,
     address: SocketAddr,
     runtime: Runtime,
+    condition: Condition,
 }
 
 impl Service {
@@ -85,7 +87,13 @@ impl Service {
         let address = listener.local_addr().map_err(listening)?;
         // Set once, here: the cell is new.
         let _ = control.listening.set(address);
-        Ok(Service { control, listener, tls, address, runtime })
+        let condition = Condition::new(control.clone());
+        Ok(Service { control, listener, tls, address, runtime, condition })
+    }
+
+    /// How it is, also while it runs.
+    pub fn condition(&self) -> Condition {
+        self.condition.clone()
     }
 
     /// Where it listens.
@@ -96,7 +104,8 @@ impl Service {
     /// Starts every pipeline that is to run, and answers requests until a message comes, or the sender is gone. Then
     /// stops all pipelines; what is desired of them stays. Blocks.
     pub fn run(self, shutdown: Receiver<()>) -> Result<(), ServiceError> {
-        let Service { control, listener, tls, runtime, .. } = self;
+        let Service { control, listener, tls, runtime, condition, .. } = self;
+        condition.watch(runtime.handle().clone()).map_err(ServiceError::Threads)?;
         let (stop, stopped) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name("control-shutdown".to_owned())
@@ -111,6 +120,7 @@ impl Service {
         runtime.spawn(reconcile::start::start_all(control.clone()));
         runtime.spawn(tidy(control.clone()));
         runtime.spawn(back_up(control.clone()));
+        runtime.spawn(note_start(control.clone()));
         runtime.block_on(connections::serve(&listener, tls, app, &limits, stopped, &control));
         let left = reconcile::close_all(&control, limits.close_time_max);
         if let Err(error) = backup::write(&control.store, &control.options.data_dir) {
@@ -136,6 +146,14 @@ async fn back_up(control: Arc<Control>) {
         if let Err(error) = done.await {
             tracing::warn!("no backup of what the host remembers: {error}");
         }
+    }
+}
+
+/// Remembers that this weir serves. A start does not wait for it.
+async fn note_start(control: Arc<Control>) {
+    let noted = crate::http::blocking(move || crate::upgrade::note_start(&control)).await;
+    if let Err(error) = noted {
+        tracing::warn!("which weir serves is not noted: {error}");
     }
 }
 

@@ -2,6 +2,7 @@
 //! is seen by a client.
 
 pub mod letters;
+pub mod offsets;
 pub mod operators;
 pub mod page;
 pub mod paths;
@@ -9,6 +10,7 @@ pub mod pipelines;
 pub mod savepoints;
 pub mod swaps;
 pub mod tokens;
+pub mod upgrade;
 
 use crate::problem::{Code, Problem};
 use std::time::Duration;

@@ -6,7 +6,7 @@ use rdkafka::bindings as native;
 use std::ffi::{CStr, CString};
 use std::sync::Arc;
 use std::time::Duration;
-use weir_protocol::connector::ConnectorError;
+use weir_protocol::connector::{ConnectorError, PartitionProgress};
 use weir_protocol::position::{Partition, Position, Positions};
 
 type Topic = *mut native::rd_kafka_topic_t;
@@ -64,6 +64,11 @@ impl Assigned {
 
     /// Records up to the end that the client knows from its last fetch; none before the first.
     pub(crate) fn lag(&self, client: &Client) -> Option<u64> {
+        self.end_known(client).map(|end| u64::try_from(end - self.next.offset).unwrap_or(0))
+    }
+
+    /// The offset behind the last record, as the client knows it from its last fetch.
+    fn end_known(&self, client: &Client) -> Option<i64> {
         let (mut low, mut high) = (-1, -1);
         // SAFETY: the client is alive, the name ends with 0; a local call.
         let code = unsafe {
@@ -75,8 +80,16 @@ impl Assigned {
                 &mut high,
             )
         };
-        (ErrorCode::from(code) == ErrorCode::NONE && high >= 0)
-            .then(|| u64::try_from(high - self.next.offset).unwrap_or(0))
+        (ErrorCode::from(code) == ErrorCode::NONE && high >= 0).then_some(high)
+    }
+
+    /// How far it has come, and how far it could.
+    pub(crate) fn progress(&self, client: &Client) -> PartitionProgress {
+        PartitionProgress {
+            position: self.next.offset,
+            end: self.end_known(client),
+            last_stable: client.noted().last_stable(&self.partition),
+        }
     }
 }
 

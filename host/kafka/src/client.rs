@@ -5,7 +5,7 @@
 
 use crate::client_error::{ClientError, ErrorCode};
 use crate::denied;
-use crate::noted::{Noted, on_certificate, on_error, on_log, take_event};
+use crate::noted::{Noted, on_certificate, on_error, on_log, on_statistics, take_event};
 use crate::properties::is_secret;
 use rdkafka::bindings as native;
 use std::collections::BTreeMap;
@@ -93,7 +93,10 @@ impl Client {
                     native::RD_KAFKA_EVENT_DR | native::RD_KAFKA_EVENT_ERROR,
                 ),
                 Kind::Admin => native::rd_kafka_conf_set_events(conf, native::RD_KAFKA_EVENT_ERROR),
-                Kind::Consumer => native::rd_kafka_conf_set_error_cb(conf, Some(on_error)),
+                Kind::Consumer => {
+                    native::rd_kafka_conf_set_error_cb(conf, Some(on_error));
+                    native::rd_kafka_conf_set_stats_cb(conf, Some(on_statistics));
+                }
             }
             let handle = native::rd_kafka_new(native_kind, conf, text.as_mut_ptr(), text.len());
             if handle.is_null() {

@@ -30,9 +30,18 @@ pub(crate) enum Isolation {
 
 /// A consumer that only reads and writes what its group has committed.
 pub(crate) fn consumer(shared: &Shared, isolation: Isolation) -> Result<Client, ConnectorError> {
+    consumer_of(shared, &shared.group, isolation)
+}
+
+/// The same of any group.
+pub(crate) fn consumer_of(
+    shared: &Shared,
+    group: &str,
+    isolation: Isolation,
+) -> Result<Client, ConnectorError> {
     let client_id = format!("{}-decision", shared.client_id);
     let mut settings = client_settings(&shared.spec, Kind::Consumer, &client_id);
-    settings.set("group.id", &shared.group);
+    settings.set("group.id", group);
     if isolation == Isolation::Unstable {
         settings.set("isolation.level", "read_uncommitted");
     }
@@ -46,7 +55,16 @@ pub(crate) fn read(
     shared: &Shared,
     partitions: &[Partition],
 ) -> Result<Vec<CommittedOffset>, ConnectorError> {
-    let group = &shared.group;
+    read_of(client, shared, &shared.group, partitions)
+}
+
+/// The same of any group; `client` is one of it.
+pub(crate) fn read_of(
+    client: &Client,
+    shared: &Shared,
+    group: &str,
+    partitions: &[Partition],
+) -> Result<Vec<CommittedOffset>, ConnectorError> {
     let deadline = Instant::now() + READ_TIMEOUT;
     loop {
         let (partition, error) = match read_once(client, partitions)? {
@@ -84,10 +102,10 @@ fn refused(client: &Client) -> Option<ClientError> {
     }
 }
 
-fn read_once(
-    client: &Client,
-    partitions: &[Partition],
-) -> Result<Result<Vec<CommittedOffset>, (Option<Partition>, ClientError)>, ConnectorError> {
+/// What a group has committed, or why one partition of it, or all of it, could not be read.
+type Answer = Result<Vec<CommittedOffset>, (Option<Partition>, ClientError)>;
+
+fn read_once(client: &Client, partitions: &[Partition]) -> Result<Answer, ConnectorError> {
     let list = PartitionList::of(partitions)?;
     // SAFETY: client and list are alive; the answer is written into the list.
     let code = unsafe { native::rd_kafka_committed(client.handle(), list.native(), milliseconds(READ_STEP)) };

@@ -4,24 +4,15 @@
 //! commit them plainly, behind the same fence, in the same form.
 
 use crate::client::Client;
-use crate::client_error::ErrorCode;
 use crate::cluster::Shared;
 use crate::committed::{self, Isolation};
-use crate::denied;
 use crate::partition_list::PartitionList;
-use rdkafka::bindings as native;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use weir_protocol::connector::{ConnectorError, DecisionLog};
 use weir_protocol::decision::{CommittedOffset, Decision};
 use weir_protocol::epoch::Epoch;
 use weir_protocol::plan::Guarantee;
 use weir_protocol::position::Partition;
-
-/// How long a plain commit is tried.
-const COMMIT_TIMEOUT: Duration = Duration::from_secs(60);
-/// Pause after a plain commit that failed in a way that may pass.
-const COMMIT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Which committed offsets are the decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,31 +68,6 @@ impl KafkaDecisionLog {
         }
         Ok(list)
     }
-
-    /// A plain commit is the same request however often it is sent, so it is tried again.
-    fn commit(&mut self, offsets: &PartitionList) -> Result<(), ConnectorError> {
-        let deadline = Instant::now() + COMMIT_TIMEOUT;
-        let shared = self.shared.clone();
-        let what = format!("committing the offsets of group {}", shared.group);
-        let mut needs = vec![denied::group(&shared.group)];
-        needs.extend(offsets.entries().iter().map(|entry| denied::reading(&entry.partition.topic)));
-        let consumer = self.consumer()?;
-        loop {
-            // SAFETY: client and list are alive; the call waits for the answer.
-            let code = unsafe { native::rd_kafka_commit(consumer.handle(), offsets.native(), 0) };
-            let element =
-                offsets.entries().into_iter().map(|entry| entry.code).find(|code| *code != ErrorCode::NONE);
-            let error = match (ErrorCode::from(code).check(), element) {
-                (Ok(()), None) => return Ok(()),
-                (Err(error), _) => error,
-                (Ok(()), Some(code)) => crate::client_error::ClientError::from_code(code),
-            };
-            if error.code.is_forbidden() || Instant::now() >= deadline {
-                return Err(error.needing(&shared.grantee, &needs).of(&what));
-            }
-            std::thread::sleep(COMMIT_PAUSE);
-        }
-    }
 }
 
 impl DecisionLog for KafkaDecisionLog {
@@ -145,7 +111,8 @@ impl DecisionLog for KafkaDecisionLog {
     fn decide(&mut self, decision: &Decision) -> Result<(), ConnectorError> {
         let offsets = self.offsets(decision)?;
         if !self.transactional() {
-            return self.commit(&offsets);
+            let shared = self.shared.clone();
+            return crate::offsets::commit(self.consumer()?, &shared, &shared.group, &offsets);
         }
         let epoch = decision.record.id.epoch;
         let shared = &self.shared;

@@ -8,10 +8,10 @@
 //! - `slots`, `slot`, `transactional_producer`, `transaction_thread`: two transactional ids in turn, each call under
 //!   a watchdog
 //! - [`decision_log`], `committed`: where an epoch becomes true, and how that is read
-//! - [`checks`], [`offsets`]: before a start, and beside a run
+//! - [`checks`], `offsets`: before a start, and beside a run
 //! - [`properties`]: what a user may set
 //! - `refusal`, `denied`: why a broker does not let us in, and why its authorizer does not let us do something
-//! - `client`, `noted`, `client_error`, `admin`, `partition_list`, `topic_handle`: the C interface
+//! - `client`, `noted`, `statistics`, `client_error`, `admin`, `partition_list`, `topic_handle`: the C interface
 //!
 //! *Invariant*: no call here decides what an error of the transactional client means; that is
 //! [`weir_protocol::transaction`].
@@ -26,7 +26,7 @@ mod committed;
 pub mod decision_log;
 mod denied;
 mod noted;
-pub mod offsets;
+mod offsets;
 mod partition_list;
 pub mod properties;
 mod reader;
@@ -35,6 +35,7 @@ pub mod sink;
 mod slot;
 mod slots;
 pub mod source;
+mod statistics;
 mod topic_handle;
 mod transaction_thread;
 mod transactional_producer;

@@ -3,11 +3,14 @@
 use crate::client::message_code;
 use crate::client_error::{ClientError, ErrorCode};
 use crate::refusal::{CertificateFault, Seen};
+use crate::statistics;
 use rdkafka::bindings as native;
+use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use weir_protocol::position::Partition;
 
 /// What the callbacks of a client note. Lives until the native handle is destroyed.
 #[derive(Debug, Default)]
@@ -29,6 +32,8 @@ pub(crate) struct Noted {
     /// A topic that the authorizer does not let us write to: the client's own error does not name it.
     denied_topic: Mutex<Option<String>>,
     stop: AtomicBool,
+    /// Per partition the offset up to which transactions are decided, out of the last statistics.
+    last_stable: Mutex<BTreeMap<Partition, i64>>,
     /// Highest version of the request `TxnOffsetCommit` that a broker offers; needs `debug=feature`.
     pub(crate) transactional_offsets_version: AtomicU64,
     pub(crate) versions_seen: AtomicBool,
@@ -114,6 +119,18 @@ impl Noted {
         }
     }
 
+    /// Up to which offset of a partition transactions are decided, as of the last statistics.
+    pub(crate) fn last_stable(&self, partition: &Partition) -> Option<i64> {
+        self.last_stable.lock().unwrap_or_else(PoisonError::into_inner).get(partition).copied()
+    }
+
+    fn note_statistics(&self, json: &[u8]) {
+        match statistics::last_stable(json) {
+            Ok(found) => *self.last_stable.lock().unwrap_or_else(PoisonError::into_inner) = found,
+            Err(error) => tracing::debug!(client = self.name, "statistics cannot be read: {error}"),
+        }
+    }
+
     fn delivery_error(&self, error: ClientError) {
         let mut first = locked(&self.first_delivery_error);
         first.get_or_insert(error);
@@ -166,6 +183,23 @@ pub(crate) unsafe extern "C" fn on_error(
     // SAFETY: librdkafka passes our opaque, which outlives the handle, and a text that ends with 0.
     let (noted, text) = unsafe { (&*opaque.cast::<Noted>(), CStr::from_ptr(text)) };
     noted.error(ErrorCode(code), &text.to_string_lossy());
+}
+
+/// # Safety
+///
+/// Called by librdkafka, whose opaque is a `Noted`, on the thread that polls.
+pub(crate) unsafe extern "C" fn on_statistics(
+    _: *mut native::rd_kafka_t,
+    json: *mut c_char,
+    length: usize,
+    opaque: *mut c_void,
+) -> c_int {
+    // SAFETY: librdkafka passes our opaque, which outlives the handle, and so many bytes.
+    let (noted, json) =
+        unsafe { (&*opaque.cast::<Noted>(), std::slice::from_raw_parts(json.cast::<u8>(), length)) };
+    noted.note_statistics(json);
+    // 0: librdkafka frees the text.
+    0
 }
 
 /// # Safety

@@ -17,8 +17,9 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 use weir_protocol::batch::{Batch, push_header};
-use weir_protocol::connector::{BatchLimits, ConnectorError, Polled, SourceReader};
-use weir_protocol::position::Positions;
+use weir_protocol::connector::{BatchLimits, ConnectorError, PartitionProgress, Polled, SourceReader};
+use weir_protocol::position::{Partition, Positions};
+use weir_protocol::remedy::{Remedy, ResetTo};
 
 /// How long the question for the range of a partition may take, when its position is not there any more.
 const RANGE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -163,14 +164,19 @@ impl KafkaReader {
             return ConnectorError::refused(format!("a position does not exist any more: {text}"));
         };
         let range = self.assignment.range(&self.client, &partition, RANGE_TIMEOUT);
+        let to = match range {
+            Some((_, high)) if offset > high => ResetTo::Latest,
+            _ => ResetTo::Earliest,
+        };
         let range = range.map_or_else(
             || "the broker does not say which".to_owned(),
             |(low, high)| format!("it has {low} to {high}"),
         );
         ConnectorError::refused(format!(
-            "topic {} partition {}: offset {offset} is not there any more ({range}; {text}). Records were deleted or lost; going on would skip or repeat some. `weir offsets reset` decides where to go on",
+            "topic {} partition {}: offset {offset} is not there any more ({range}; {text}). Records were deleted or lost; going on would skip or repeat some",
             partition.topic, partition.number
         ))
+        .helped_by(Remedy::Reset { to, only: Some(partition) })
     }
 
     /// Gives back messages that were taken.
@@ -230,6 +236,12 @@ impl SourceReader for KafkaReader {
 
     fn lag(&self) -> Option<u64> {
         self.assignment.all().map(|assigned: &Assigned| assigned.lag(&self.client)).sum()
+    }
+
+    fn progress(&self, visit: &mut dyn FnMut(&Partition, PartitionProgress)) {
+        for assigned in self.assignment.all() {
+            visit(assigned.partition(), assigned.progress(&self.client));
+        }
     }
 }
 

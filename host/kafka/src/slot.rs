@@ -166,6 +166,10 @@ impl Slot {
 
     /// Replaces the producer behind the stream: a late request of the old one then has no effect.
     pub(crate) fn retire(self: &Arc<Self>, shared: &Arc<Shared>) -> Result<(), ConnectorError> {
+        if !recycles() {
+            self.lock().transaction.recycled();
+            return Ok(());
+        }
         let (slot, shared) = (self.clone(), shared.clone());
         let replace = move || {
             let deadline = Instant::now() + FENCE_TIMEOUT;
@@ -209,6 +213,17 @@ impl Slot {
             None => Err(ConnectorError::transient(format!("transactional id {}: no transaction", self.id))),
         }
     }
+}
+
+/// The tests of late requests leave recycling out, to show what it is for.
+#[cfg(feature = "kill-points")]
+fn recycles() -> bool {
+    std::env::var_os("WEIR_TEST_WITHOUT_RECYCLING").is_none()
+}
+
+#[cfg(not(feature = "kill-points"))]
+fn recycles() -> bool {
+    true
 }
 
 /// A recycled producer that is not initialised after this long is replaced by another new client.

@@ -89,11 +89,16 @@ impl Source for KafkaSource {
         // The client wants a group; partitions are assigned by hand, so it never joins.
         settings
             .set("group.id", &shared.group)
+            .set("statistics.interval.ms", STATISTICS_INTERVAL_MS)
             .set("queued.max.messages.kbytes", (shared.prefetch_bytes_max / 1024).clamp(1, PREFETCH_KIB_MAX));
         let client = Client::new(Kind::Consumer, &client_id, &settings)?;
         Ok(Box::new(KafkaReader::new(client, shared.clone(), start, ends)?))
     }
 }
+
+/// How often the client tells the last stable offsets, which it has no call for. A reader that is not polled lets the
+/// texts pile up; `checkpoint.timeout` ends that.
+const STATISTICS_INTERVAL_MS: u64 = 5_000;
 
 /// librdkafka's own upper bound of `queued.max.messages.kbytes`.
 const PREFETCH_KIB_MAX: usize = 2_097_151;

@@ -21,6 +21,7 @@ use weir_protocol::batch::Batch;
 use weir_protocol::connector::{BatchLimits, ConnectorError, Polled, Source, SourceReader, StartPolicy};
 use weir_protocol::plan::FileFormat;
 use weir_protocol::position::{Partition, Position, Positions};
+use weir_protocol::remedy::{Remedy, ResetTo};
 
 /// How much of a file's beginning identifies it.
 pub const FINGERPRINT_BYTES: usize = 4096;
@@ -342,6 +343,7 @@ fn changed(path: &Path, offset: u64, what: String) -> ConnectorError {
          back as it was (it may only grow by whole lines), or give the new content another name",
         path.display()
     ))
+    .helped_by(Remedy::Reset { to: ResetTo::Earliest, only: None })
 }
 
 /// FNV-1a of 64 bits, folded to a number that is not negative.

@@ -19,6 +19,7 @@ use weir_protocol::epoch::Epoch;
 use weir_protocol::kill_point;
 use weir_protocol::manifest::ManifestHash;
 use weir_protocol::position::{Partition, Position};
+use weir_protocol::remedy::Remedy;
 
 /// The version of the file that this build writes. It reads all versions up to it.
 pub const VERSION: u64 = 1;
@@ -75,6 +76,7 @@ impl LocalDecision {
                  which checkpoint is true",
                 self.path.display()
             ))
+            .helped_by(Remedy::NewSavepoint)
         })?;
         let entries = content.offsets.into_iter();
         Ok(entries.map(|entry| (entry.partition, (entry.position, entry.metadata))).collect())

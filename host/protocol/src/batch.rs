@@ -315,6 +315,11 @@ impl Batch {
         self.keys.bytes(row).len() + self.values.bytes(row).len() + headers
     }
 
+    /// Bytes of all keys and values: what a person counts as the size of the records.
+    pub fn payload_bytes(&self) -> usize {
+        self.keys.data.len() + self.values.data.len()
+    }
+
     /// Empties the batch and keeps its memory.
     pub fn clear(&mut self) {
         self.rows = 0;

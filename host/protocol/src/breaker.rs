@@ -63,7 +63,8 @@ impl Breaker {
     pub fn count(&mut self, now_ms: i64, rows: u64, failed: u64) -> Result<(), Tripped> {
         self.any_row_passed |= failed < rows;
         self.batches = self.batches.saturating_add(1);
-        if !self.any_row_passed && self.batches >= FIRST_BATCHES {
+        // Who lets all rows fail means it.
+        if !self.any_row_passed && self.batches >= FIRST_BATCHES && self.spec.share < 1.0 {
             return Err(Tripped::EveryRow { batches: self.batches });
         }
         let part_ms = (self.spec.over.as_millis() as i64 / PARTS).max(1);
@@ -94,6 +95,14 @@ impl Breaker {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn a_share_of_one_lets_everything_fail() {
+        let mut breaker = Breaker::new(BreakerSpec { share: 1.0, ..BreakerSpec::default() });
+        for _ in 0..10 {
+            assert_eq!(breaker.count(0, 1000, 1000), Ok(()));
+        }
+    }
 
     fn breaker() -> Breaker {
         Breaker::new(BreakerSpec { share: 0.5, over: Duration::from_secs(60), rows_min: 100 })

@@ -160,6 +160,11 @@ impl Cycle {
         self.running
     }
 
+    /// When the first record of the running epoch moved, and with it the broker's clock of its transaction.
+    pub fn active_since(&self) -> Option<Duration> {
+        self.active_since
+    }
+
     /// True while a checkpoint is under way.
     pub fn in_checkpoint(&self) -> bool {
         !matches!(self.phase, Phase::Verifying | Phase::Running | Phase::Over)

@@ -10,6 +10,7 @@ use crate::manifest::PreparedHandle;
 use crate::output::Output;
 use crate::plan::OperatorLimits;
 use crate::position::{Partition, Positions};
+use crate::remedy::{Called, Remedy};
 use crate::slots::Slots;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub struct ConnectorError {
     pub kind: ErrorKind,
     /// One line for a person: what was found where, what was expected, what to do.
     pub message: String,
+    /// The command that helps. Who knows how the pipeline is called adds it to the line: [`ConnectorError::told`].
+    pub remedy: Option<Box<Remedy>>,
 }
 
 /// What follows from an error.
@@ -37,24 +40,41 @@ pub enum ErrorKind {
 }
 
 impl ConnectorError {
+    fn new(kind: ErrorKind, message: String) -> ConnectorError {
+        ConnectorError { kind, message, remedy: None }
+    }
+
+    /// The same with the command that helps.
+    pub fn helped_by(self, remedy: Remedy) -> ConnectorError {
+        ConnectorError { remedy: Some(Box::new(remedy)), ..self }
+    }
+
+    /// The line with the command that helps, where there is one.
+    pub fn told(&self, called: &Called) -> String {
+        match &self.remedy {
+            Some(remedy) => format!("{}; {}", self.message, remedy.told(called)),
+            None => self.message.clone(),
+        }
+    }
+
     /// An error that may pass.
     pub fn transient(message: impl Into<String>) -> ConnectorError {
-        ConnectorError { kind: ErrorKind::Transient, message: message.into() }
+        ConnectorError::new(ErrorKind::Transient, message.into())
     }
 
     /// An error that no restart mends.
     pub fn permanent(message: impl Into<String>) -> ConnectorError {
-        ConnectorError { kind: ErrorKind::Permanent, message: message.into() }
+        ConnectorError::new(ErrorKind::Permanent, message.into())
     }
 
     /// Another producer has taken over, or the transaction timed out.
     pub fn fenced(message: impl Into<String>) -> ConnectorError {
-        ConnectorError { kind: ErrorKind::Fenced, message: message.into() }
+        ConnectorError::new(ErrorKind::Fenced, message.into())
     }
 
     /// A person has to decide.
     pub fn refused(message: impl Into<String>) -> ConnectorError {
-        ConnectorError { kind: ErrorKind::Refused, message: message.into() }
+        ConnectorError::new(ErrorKind::Refused, message.into()).helped_by(Remedy::Show)
     }
 }
 
@@ -139,6 +159,31 @@ pub trait SourceReader: Send {
 
     /// Records between the positions and the end that is known without asking, if the source knows.
     fn lag(&self) -> Option<u64>;
+
+    /// The same per partition, for those who watch. Asked about once a second.
+    fn progress(&self, visit: &mut dyn FnMut(&Partition, PartitionProgress)) {
+        for (partition, position) in self.positions() {
+            visit(&partition, PartitionProgress { position: position.offset, end: None, last_stable: None });
+        }
+    }
+}
+
+/// How far a reader has come in one partition, and how far it could.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionProgress {
+    /// The offset of the first record not yet returned.
+    pub position: i64,
+    /// The offset behind the last record, as far as the reader knows without asking.
+    pub end: Option<i64>,
+    /// The offset up to which records of transactions are decided, where the source has such.
+    pub last_stable: Option<i64>,
+}
+
+impl PartitionProgress {
+    /// Records up to the end.
+    pub fn lag(&self) -> Option<u64> {
+        self.end.map(|end| u64::try_from(end - self.position).unwrap_or(0))
+    }
 }
 
 /// What readers of a sink are promised.
@@ -318,6 +363,15 @@ pub enum CallError {
     Broken(String),
 }
 
+/// What an operator's instances use on one subtask.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InstanceUse {
+    /// Linear memory of the instance of the moment.
+    pub memory_bytes: u64,
+    /// Used instances that were thrown away so far.
+    pub recycled: u64,
+}
+
 /// One operator's instance on one subtask.
 pub trait Operator: Send {
     /// Handles one batch. On failure nothing has happened, and the next call runs in a fresh instance. The output is
@@ -339,4 +393,9 @@ pub trait Operator: Send {
 
     /// The limits from the next call on.
     fn set_limits(&mut self, _limits: &OperatorLimits) {}
+
+    /// What its instances use.
+    fn instance_use(&self) -> InstanceUse {
+        InstanceUse::default()
+    }
 }

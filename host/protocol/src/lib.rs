@@ -17,6 +17,9 @@
 //! - [`transaction`]: the sink transaction, and what each answer of the client means
 //! - [`verdict`]: what recovery may do with what it found
 //! - [`savepoint`]: what a portable copy of a checkpoint is, and what a start from one may do
+//! - [`feature_level`]: in which formats a data directory is written, and which weir may open it
+//! - [`remedy`]: the one command that helps where a start is refused
+//! - [`reset`]: where a stopped pipeline goes on when a person says so
 //! - [`restart`]: when the next incarnation starts
 //! - [`compatibility`]: what a component may do with the state that an earlier one left
 //! - [`swap`]: how a version takes the place of another while records flow, and when it must give it back
@@ -33,6 +36,7 @@ pub mod connector;
 pub mod decision;
 pub mod epoch;
 pub mod error_policy;
+pub mod feature_level;
 pub mod key_group;
 pub mod kill_point;
 pub mod manifest;
@@ -41,7 +45,9 @@ pub mod permission;
 pub mod plan;
 pub mod poison;
 pub mod position;
+pub mod remedy;
 pub mod replay;
+pub mod reset;
 pub mod restart;
 pub mod savepoint;
 pub mod slots;

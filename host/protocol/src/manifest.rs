@@ -4,6 +4,7 @@
 //! bytes. The hash over those bytes goes into the decision record: a manifest that was changed is not the decided one.
 
 use crate::epoch::CheckpointId;
+use crate::feature_level::{Formats, THIS_WEIR, newest_formats};
 use crate::key_group::KeyGroups;
 use crate::position::{Partition, Position};
 use crate::state::{StateDeclaration, StatePart, TimerDeclaration};
@@ -12,8 +13,13 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The version of the encoding that this build writes. It reads all versions up to it.
-pub const VERSION: u32 = 2;
+/// The newest version of the encoding. Which one is written is said by the feature level in force; all are read.
+pub const VERSION: u32 = 3;
+
+/// From this version on a manifest says which weir wrote it.
+const SIGNED_SINCE: u32 = 3;
+/// Characters of what a manifest says of its writer that a message repeats.
+const WRITER_CHARS_MAX: usize = 40;
 
 /// The first 16 hex digits of the SHA-256 of a manifest's bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,6 +139,9 @@ pub struct Manifest {
     /// The watermark of each operator in milliseconds, where it had one: behind a restart event time is where it was.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub operator_watermarks: BTreeMap<String, i64>,
+    /// The weir that wrote it; none before version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_by: Option<String>,
 }
 
 /// Why bytes are not a manifest that this build can use.
@@ -149,10 +158,17 @@ pub enum ManifestError {
         expected: ManifestHash,
     },
     /// Written by a newer weir.
-    #[error("it has version {found}, this weir reads up to {VERSION}: run the newer weir that wrote it")]
+    #[error(
+        "it has version {found}, this is weir {THIS_WEIR}, which reads up to {newest}: run {}",
+        .written_by.as_deref().map_or_else(|| "the newer weir that wrote it".to_owned(), |weir| format!("weir {weir}, which wrote it"))
+    )]
     Future {
         /// The version found.
         found: u64,
+        /// The newest that this weir reads.
+        newest: u32,
+        /// The weir that wrote it, where it says so.
+        written_by: Option<String>,
     },
     /// Not a manifest.
     #[error("it cannot be read: {0}")]
@@ -160,6 +176,13 @@ pub enum ManifestError {
 }
 
 impl Manifest {
+    /// The same in the version that these formats say, signed by this weir where that version has a place for it.
+    pub fn in_formats(&self, formats: &Formats) -> Manifest {
+        let version = formats.manifest;
+        let written_by = (version >= SIGNED_SINCE).then(|| THIS_WEIR.to_owned());
+        Manifest { version, written_by, ..self.clone() }
+    }
+
     /// The bytes that are stored, and hashed.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("a manifest has only maps with text keys");
@@ -172,7 +195,9 @@ impl Manifest {
         let damaged = |error: serde_json::Error| ManifestError::Damaged(error.to_string());
         let value: serde_json::Value = serde_json::from_slice(bytes).map_err(damaged)?;
         match value.get("version").and_then(serde_json::Value::as_u64) {
-            Some(found) if found > u64::from(VERSION) => return Err(ManifestError::Future { found }),
+            Some(found) if found > u64::from(newest_formats().manifest) => {
+                return Err(future(found, &value));
+            }
             Some(_) => {}
             None => return Err(ManifestError::Damaged("it has no version".to_owned())),
         }
@@ -223,6 +248,17 @@ impl Manifest {
     }
 }
 
+/// A manifest of a version that this weir does not know; only who wrote it is taken from it.
+fn future(found: u64, value: &serde_json::Value) -> ManifestError {
+    let writer = value.get("written_by").and_then(serde_json::Value::as_str);
+    let plain = |text: &&str| {
+        text.chars().count() <= WRITER_CHARS_MAX
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c))
+    };
+    let written_by = writer.filter(plain).map(str::to_owned);
+    ManifestError::Future { found, newest: newest_formats().manifest, written_by }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,7 +290,13 @@ mod tests {
             started_from: None,
             savepoint: None,
             operator_watermarks: BTreeMap::new(),
+            written_by: None,
         }
+    }
+
+    /// Of the first feature level.
+    fn of_level_1() -> Formats {
+        crate::feature_level::LEVELS[0].formats
     }
 
     /// With everything that version 2 brought.
@@ -321,8 +363,28 @@ mod tests {
     #[test]
     fn version_2_is_read_as_it_was_written() {
         let golden = include_str!("../golden/manifest-v2.json");
-        assert_eq!(Manifest::decode(golden.as_bytes()), Ok(full()));
-        assert_eq!(String::from_utf8(full().encode()).unwrap(), golden);
+        let expected = full().in_formats(&of_level_1());
+        assert_eq!(expected.version, 2);
+        assert_eq!(Manifest::decode(golden.as_bytes()), Ok(expected.clone()));
+        assert_eq!(String::from_utf8(expected.encode()).unwrap(), golden);
+    }
+
+    #[test]
+    fn version_3_is_read_as_it_was_written() {
+        let golden = include_str!("../golden/manifest-v3.json");
+        let expected = Manifest { written_by: Some("0.2.0".to_owned()), ..full() };
+        assert_eq!(Manifest::decode(golden.as_bytes()), Ok(expected.clone()));
+        assert_eq!(String::from_utf8(expected.encode()).unwrap(), golden);
+    }
+
+    #[test]
+    fn a_manifest_is_written_in_the_version_of_the_level_and_signed_from_version_3_on() {
+        let signed = full().in_formats(&newest_formats());
+        assert_eq!((signed.version, signed.written_by.as_deref()), (VERSION, Some(THIS_WEIR)));
+        // Whatever it was before.
+        let back = signed.in_formats(&of_level_1());
+        assert_eq!((back.version, back.written_by.clone()), (2, None));
+        assert_eq!(back, full().in_formats(&of_level_1()));
     }
 
     #[test]
@@ -372,9 +434,19 @@ mod tests {
     #[test]
     fn a_manifest_from_the_future_names_its_version() {
         let text =
-            String::from_utf8(manifest().encode()).unwrap().replace("\"version\": 2", "\"version\": 9");
-        let read = Manifest::decode_decided(text.as_bytes(), &manifest().hash());
-        assert_eq!(read, Err(ManifestError::Future { found: 9 }));
+            String::from_utf8(manifest().encode()).unwrap().replace("\"version\": 3", "\"version\": 9");
+        let read = |text: &str| Manifest::decode_decided(text.as_bytes(), &manifest().hash()).unwrap_err();
+        let future = |written_by: Option<&str>| ManifestError::Future {
+            found: 9,
+            newest: VERSION,
+            written_by: written_by.map(str::to_owned),
+        };
+        assert_eq!(read(&text), future(None));
+        let signed = text.replacen('{', "{\"written_by\": \"0.9.0\",", 1);
+        assert_eq!(read(&signed), future(Some("0.9.0")));
+        assert!(read(&signed).to_string().ends_with("run weir 0.9.0, which wrote it"), "{}", read(&signed));
+        let odd = text.replacen('{', "{\"written_by\": \"0.9.0\\nnot a name\",", 1);
+        assert_eq!(read(&odd), future(None));
     }
 
     #[test]

@@ -9,10 +9,11 @@ use crate::epoch::CheckpointId;
 use crate::manifest::{Manifest, ManifestHash};
 use crate::plan::replay::is_letters;
 use crate::position::{Partition, Position};
+use crate::remedy::ResetTo;
 
 mod refusal;
 
-pub use self::refusal::{Refusal, WAY_OUT};
+pub use self::refusal::Refusal;
 
 /// A partition that a source of the plan has now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -222,6 +223,7 @@ fn judge_without_decision(facts: &Facts) -> Verdict {
             found: found_text(entry),
             expected: "a decision".to_owned(),
             id: last,
+            way: ResetTo::Snapshot,
         }),
         // A plain offset on the stand-in is not a source position that could be adopted.
         (Some(entry), None) if facts.stand_in => Verdict::Refuse(Refusal::OffsetsReset {
@@ -229,6 +231,7 @@ fn judge_without_decision(facts: &Facts) -> Verdict {
             found: found_text(entry),
             expected: "no offset or a decision".to_owned(),
             id: "none".to_owned(),
+            way: ResetTo::Earliest,
         }),
         (Some(_), None) => take_over(facts),
     }
@@ -327,6 +330,7 @@ fn restore(facts: &Facts, record: &DecisionRecord, manifest: &Manifest) -> Resul
                         expected: expected
                             .map_or("no offset".to_owned(), |p| format!("a decision at {}", p.offset)),
                         id,
+                        way: ResetTo::Snapshot,
                     });
                 }
             }
@@ -345,6 +349,7 @@ fn check_stand_in(facts: &Facts, record: &DecisionRecord) -> Result<(), Refusal>
                 found: found_text(entry),
                 expected: record.id.epoch.to_string(),
                 id: record.id.to_string(),
+                way: ResetTo::Snapshot,
             });
         }
     }
@@ -391,6 +396,7 @@ fn from_offsets(facts: &Facts, record: &DecisionRecord, why: &str) -> Result<Ver
                     found: found_text(entry),
                     expected: "a decision".to_owned(),
                     id: record.id.to_string(),
+                    way: ResetTo::Current,
                 });
             }
             _ => return Err(Refusal::CannotTellNew { partition: known.partition.clone() }),

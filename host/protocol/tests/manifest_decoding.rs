@@ -117,10 +117,11 @@ fn manifest() -> impl Strategy<Value = Manifest> {
         prop::option::of(id()),
         prop::option::of(text()),
         prop::collection::btree_map(text(), any::<i64>(), FEW),
+        prop::option::of(text()),
     );
     (first, second).prop_map(|(first, second)| {
         let (version, pipeline, id, parent, positions, now_ms, operators, prepared, slots) = first;
-        let (watermarks, keyed, finished, started_from, savepoint, operator_watermarks) = second;
+        let (watermarks, keyed, finished, started_from, savepoint, operator_watermarks, written_by) = second;
         Manifest {
             version,
             pipeline,
@@ -137,6 +138,7 @@ fn manifest() -> impl Strategy<Value = Manifest> {
             started_from,
             savepoint,
             operator_watermarks,
+            written_by,
         }
     })
 }

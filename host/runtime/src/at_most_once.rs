@@ -10,12 +10,16 @@ use crate::subtask::{Command, Report};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use weir_protocol::align::Barrier;
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::decision::{Decision, DecisionRecord};
 use weir_protocol::epoch::{CheckpointId, Epoch};
 use weir_protocol::manifest::ManifestHash;
 use weir_protocol::position::{Partition, Positions};
+
+/// The longest time in which nothing turns.
+const TURN_MAX: Duration = Duration::from_millis(500);
 
 /// Stands in a decision that has no manifest.
 const NO_MANIFEST: &str = "0000000000000000";
@@ -40,12 +44,17 @@ pub fn run(
     let sources = options.reads_sources.iter().filter(|reads| **reads).count();
     let (mut ended, mut delivered, mut stopping) = (BTreeSet::new(), 0, None);
     let mut requests = asked.requests.clone();
+    let pulse = &options.meters.life.pulse;
     loop {
+        pulse.turned(options.clock.monotonic());
         let mut request = None;
         crossbeam_channel::select! {
             recv(reports) -> report => match report {
                 Ok(Report::Fetched { subtask, positions }) => {
+                    // The broker answers when it likes, within its limits.
+                    pulse.rests();
                     decider.decide(connected, &positions)?;
+                    pulse.turned(options.clock.monotonic());
                     let _ = subtasks[subtask].send(Command::Proceed);
                 }
                 Ok(Report::Ended { subtask }) => {
@@ -66,6 +75,7 @@ pub fn run(
                 Ok(asked) => answer(options, subtasks, asked),
                 Err(_) => requests = crossbeam_channel::never(),
             },
+            default(TURN_MAX) => {}
         }
         if let Some(why) = request
             && stopping.is_none()
@@ -79,6 +89,7 @@ pub fn run(
         if let Some(why) = stopping
             && delivered == subtasks.len()
         {
+            pulse.rests();
             connected.decisions.flush(first)?;
             return Ok(why);
         }
@@ -135,7 +146,11 @@ impl Decider<'_> {
             id: CheckpointId { epoch: self.epoch, incarnation: self.options.incarnation.clone() },
             manifest: ManifestHash::parse(NO_MANIFEST).expect("sixteen zeros are a hash's text"),
         };
+        // What was read until here is read; what comes now belongs to the next decision.
+        self.options.meters.oldest_undecided.barrier();
         connected.decisions.decide(&Decision { record, offsets })?;
+        self.options.meters.oldest_undecided.decided();
+        self.options.meters.checkpoint.decided(self.options.clock.monotonic());
         self.epoch = self.epoch.next();
         Ok(())
     }

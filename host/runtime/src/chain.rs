@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub now_ms: i64,
     /// The state of its keyed operators, to be persisted beside the stream.
     pub frozen: Vec<FrozenPart>,
+    /// How long the subtask stood still for it.
+    pub froze: Duration,
 }
 
 /// What a chain is made of: the steps of a stage, each with its index in the plan.
@@ -187,7 +189,11 @@ impl Chain {
         }
         self.meters.records_in.add(batch.rows as u64);
         self.own_meters.records_in.add(batch.rows as u64);
-        self.meters.bytes_in.add((batch.keys.data.len() + batch.values.data.len()) as u64);
+        self.meters.bytes_in.add(batch.payload_bytes() as u64);
+        if let Some(meters) = self.meters.sources.get(self.parts.sources[source].0) {
+            meters.read.count(&batch);
+        }
+        self.meters.oldest_undecided.read(monotonic);
         Ok(Some(batch))
     }
 
@@ -247,6 +253,9 @@ impl Chain {
             }
             Downstream::Operator(operator, input) => {
                 let moment = self.moment(operator, plan.inputs[operator][input].port);
+                if let Some(flow) = self.meters.operators[operator].inputs.get(moment.port as usize) {
+                    flow.count(&batch);
+                }
                 let handled = self.operator(operator).handle(batch, moment)?;
                 self.pass_on(plan, operator, handled, backpressure)
             }
@@ -274,6 +283,9 @@ impl Chain {
             self.write(sink, letters, backpressure)?;
         }
         for (port, output) in handled.outputs {
+            if let Some(flow) = self.meters.operators[operator].outputs.get(port) {
+                flow.count(&output);
+            }
             self.deliver(plan, output, &plan.from_operator[operator][port], backpressure)?;
         }
         Ok(())
@@ -287,7 +299,10 @@ impl Chain {
     ) -> Result<(), ConnectorError> {
         self.meters.records_out.add(batch.rows as u64);
         self.own_meters.records_out.add(batch.rows as u64);
-        self.meters.bytes_out.add((batch.keys.data.len() + batch.values.data.len()) as u64);
+        self.meters.bytes_out.add(batch.payload_bytes() as u64);
+        if let Some(flow) = self.meters.sinks.get(sink) {
+            flow.count(&batch);
+        }
         let found = self.parts.sinks.iter_mut().find(|(index, _)| *index == sink);
         let task = &mut found.expect("the plan puts a sink into every stage that writes to it").1;
         if let Some(written) = task.write(batch, backpressure)? {
@@ -336,7 +351,7 @@ impl Chain {
                 Downstream::Operator(operator, input) => {
                     let Some(merged) = self.merges[operator].update(input, watermark) else { continue };
                     if let Watermark::At(ms) = merged {
-                        self.meters.operators[operator].watermark_ms.set(ms);
+                        self.meters.operators[operator].set_watermark(self.parts.subtask, ms);
                     }
                     self.rounds.advance(operator, merged);
                 }
@@ -453,6 +468,15 @@ impl Chain {
     /// Records behind, over all sources, where all of them know; 0 in a chain without sources.
     pub fn lag(&self) -> Option<u64> {
         self.parts.sources.iter().try_fold(0, |sum, (_, source)| Some(sum + source.lag()?))
+    }
+
+    /// Notes how far each source has come in its partitions.
+    pub fn note_progress(&self) {
+        for (index, source) in &self.parts.sources {
+            if let Some(meters) = self.meters.sources.get(*index) {
+                source.progress(&mut |partition, progress| meters.note(partition, progress));
+            }
+        }
     }
 
     /// Milliseconds of processing time until a timer is due; none where none is set.

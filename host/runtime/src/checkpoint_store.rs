@@ -6,6 +6,7 @@
 //! LAST_COMMITTED                                    the decision seen last: a hint, never the decision
 //! ```
 
+use crate::format_file::LevelInForce;
 use crate::retention;
 use std::fs::{File, create_dir_all, read_dir, remove_dir_all, rename};
 use std::io::{self, Write};
@@ -29,12 +30,23 @@ const LAST_COMMITTED: &str = "LAST_COMMITTED";
 pub struct CheckpointStore {
     directory: PathBuf,
     retain: usize,
+    level: LevelInForce,
 }
 
 impl CheckpointStore {
-    /// The store in a pipeline's directory.
+    /// The store in a pipeline's directory, for those who read, and for writing in the newest formats.
     pub fn open(directory: &Path, retain: u32) -> Result<CheckpointStore, ConnectorError> {
-        let store = CheckpointStore { directory: directory.to_owned(), retain: retain.max(2) as usize };
+        CheckpointStore::open_at(directory, retain, LevelInForce::newest())
+    }
+
+    /// The same for writing in the formats of the level that is in force at each moment.
+    pub fn open_at(
+        directory: &Path,
+        retain: u32,
+        level: LevelInForce,
+    ) -> Result<CheckpointStore, ConnectorError> {
+        let store =
+            CheckpointStore { directory: directory.to_owned(), retain: retain.max(2) as usize, level };
         create_dir_all(store.checkpoints()).map_err(|error| {
             ConnectorError::permanent(format!("{}: {error}", store.checkpoints().display()))
         })?;
@@ -43,7 +55,7 @@ impl CheckpointStore {
 
     /// The same to look only: nothing is made, and a directory that is not there is an empty store.
     pub fn beside(directory: &Path) -> CheckpointStore {
-        CheckpointStore { directory: directory.to_owned(), retain: 2 }
+        CheckpointStore { directory: directory.to_owned(), retain: 2, level: LevelInForce::newest() }
     }
 
     fn checkpoints(&self) -> PathBuf {
@@ -83,7 +95,7 @@ impl CheckpointStore {
     /// Stores a checkpoint: after this returns it survives a crash, complete. Its state is in [`Self::temporary`]
     /// already, synced file by file.
     pub fn store(&self, manifest: &Manifest) -> io::Result<ManifestHash> {
-        let bytes = manifest.encode();
+        let bytes = manifest.in_formats(&self.level.formats()).encode();
         let (name, parent) = (manifest.id.to_string(), self.checkpoints());
         let temporary = self.temporary(&manifest.id);
         create_dir_all(&temporary)?;

@@ -2,6 +2,7 @@
 
 mod deciding;
 mod discovery;
+mod measuring;
 mod state_parts;
 mod swapping;
 
@@ -35,6 +36,7 @@ use weir_protocol::epoch::{CheckpointId, Epoch, Incarnation};
 use weir_protocol::kill_point::reached;
 use weir_protocol::manifest::{Manifest, ManifestHash};
 use weir_protocol::position::{Partition, Positions};
+use weir_protocol::remedy::Remedy;
 use weir_protocol::state::StatePart;
 use weir_protocol::swap;
 
@@ -116,6 +118,11 @@ pub struct Coordinator<'a> {
     pending_in_manifest: bool,
     ended: BTreeSet<usize>,
     barrier_at: Duration,
+    /// The subtask that delivered the barrier last stood still for so long, until this moment.
+    froze: Duration,
+    delivered_at: Duration,
+    /// When the broker's clock of the transaction began that is being decided, since the incarnation began.
+    transaction_since: Duration,
     records_at_barrier: u64,
     activity_at_barrier: u64,
     last: bool,
@@ -172,6 +179,9 @@ impl<'a> Coordinator<'a> {
             pending_in_manifest: false,
             ended: BTreeSet::new(),
             barrier_at: began,
+            froze: Duration::ZERO,
+            delivered_at: began,
+            transaction_since: Duration::ZERO,
             records_at_barrier: options.meters.records_in.get(),
             began,
             looked: began,
@@ -216,10 +226,21 @@ impl<'a> Coordinator<'a> {
 
     /// Runs until a graceful end or an error.
     pub fn run(&mut self, reports: &Receiver<Report>, asked: Asked<'_>) -> Result<Finished, ConnectorError> {
+        let result = self.pump(reports, asked);
+        self.options.meters.life.pulse.rests();
+        result
+    }
+
+    fn turned(&self) {
+        self.options.meters.life.pulse.turned(self.options.clock.monotonic());
+    }
+
+    fn pump(&mut self, reports: &Receiver<Report>, asked: Asked<'_>) -> Result<Finished, ConnectorError> {
         self.open()?;
         let mut requests = asked.requests.clone();
         let tick = (self.options.version.plan.spec.checkpoint.interval / 8).min(TICK_MAX);
         loop {
+            self.turned();
             let event = crossbeam_channel::select! {
                 recv(reports) -> report => match report {
                     Ok(report) => self.reported(report)?,
@@ -254,7 +275,11 @@ impl<'a> Coordinator<'a> {
 
     /// One turn without a report: time passes.
     pub fn tick(&mut self) -> Result<Option<Finished>, ConnectorError> {
-        self.look_and_discover()?;
+        // Brokers are asked here, who answer when they like.
+        self.options.meters.life.pulse.rests();
+        let looked = self.look_and_discover();
+        self.turned();
+        looked?;
         if self.swap.is_some()
             && let Some(event) = self.swap_step(swap::Event::Tick(self.swap_counts()))?
             && let Some(finished) = self.step(event)?
@@ -272,6 +297,7 @@ impl<'a> Coordinator<'a> {
                 for part in snapshot.frozen.drain(..) {
                     self.persist(epoch, part);
                 }
+                self.froze = snapshot.froze;
                 self.snapshots[subtask] = snapshot;
                 Some(Event::Delivered { subtask, epoch })
             }
@@ -280,7 +306,8 @@ impl<'a> Coordinator<'a> {
             Report::Verified(Some(damage)) => Some(Event::Failed(ConnectorError::refused(format!(
                 "checkpoint {}, from which this run was restored, is damaged: {damage}; nothing that depends on it was written or decided; bring the file back from a copy, or start from a savepoint (weir run --from-savepoint)",
                 self.options.recovered.start
-            )))),
+            ))
+            .helped_by(Remedy::Savepoints))),
             Report::Prepared { swap, result } => self.swap_prepared(swap, result)?,
             Report::Ended { subtask } => {
                 self.ended.insert(subtask);
@@ -322,8 +349,19 @@ impl<'a> Coordinator<'a> {
         Ok(None)
     }
 
-    /// Carries out one action; what it leads to is the next event. An error ends the incarnation.
+    /// Carries out one action; what it leads to is the next event. An error ends the incarnation. What waits for others
+    /// has time limits of its own: meanwhile nothing is to turn here.
     fn carry_out(&mut self, action: Action) -> Result<Option<Event>, ConnectorError> {
+        let waits = !matches!(action, Action::Barrier { .. } | Action::Snapshot(_));
+        if waits {
+            self.options.meters.life.pulse.rests();
+        }
+        let result = self.perform(action);
+        self.turned();
+        result
+    }
+
+    fn perform(&mut self, action: Action) -> Result<Option<Event>, ConnectorError> {
         let epoch = self.cycle.running();
         let in_doubt = |error| doubt(epoch, error);
         match action {
@@ -332,6 +370,7 @@ impl<'a> Coordinator<'a> {
                 Ok(None)
             }
             Action::Flush(epoch) => {
+                self.delivered();
                 reached("sinks_prepared");
                 reached("before_flush");
                 self.connected.decisions.flush(epoch).map_err(in_doubt)?;
@@ -359,8 +398,9 @@ impl<'a> Coordinator<'a> {
             }
             Action::Decide(epoch) => {
                 self.judge_swap(epoch)?;
+                let before = self.options.clock.monotonic();
                 self.decide(epoch).map_err(in_doubt)?;
-                self.options.meters.decision_times.add(self.options.clock.monotonic() - self.barrier_at);
+                self.measure_decision(before);
                 reached("after_commit");
                 Ok(Some(Event::Decided))
             }
@@ -402,6 +442,8 @@ impl<'a> Coordinator<'a> {
         self.records_at_barrier = self.options.meters.records_in.get();
         self.activity_at_barrier = self.options.meters.activity();
         self.last = last;
+        self.options.meters.checkpoint.begins();
+        self.options.meters.oldest_undecided.barrier();
         for (subtask, reads) in self.subtasks.iter().zip(&self.options.reads_sources) {
             if *reads {
                 let _ = subtask.send(Command::Barrier(Barrier { epoch, last }));

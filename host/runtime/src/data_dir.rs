@@ -1,8 +1,9 @@
 //! The data directory: who may use it, and where everything in it is.
 //!
 //! `LOCK` is held by one host at a time. `pipelines/<name>/` belongs to one pipeline under one id prefix, which the
-//! file `OWNER` in it tells.
+//! file `OWNER` in it tells. `format.json` says in which formats all of it is written.
 
+use crate::format_file::{self, LevelInForce};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions, create_dir_all};
 use std::io::{Read, Write};
@@ -10,16 +11,19 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::decision::Owner;
+use weir_protocol::feature_level::{FeatureLevel, Known, Marking, next};
+use weir_protocol::remedy::Remedy;
 
 /// A data directory that this process holds.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
+    level: LevelInForce,
     _lock: File,
 }
 
 impl DataDir {
-    /// Makes the directory if need be and takes its lock.
+    /// Makes the directory if need be and takes its lock. One whose level this weir does not read is refused, as it is.
     pub fn open(path: &Path) -> Result<DataDir, ConnectorError> {
         let failed = |what: &str, error: std::io::Error| {
             ConnectorError::permanent(format!("data directory {}: {what}: {error}", path.display()))
@@ -42,9 +46,28 @@ impl DataDir {
                 path.display()
             )));
         }
+        let marking = format_file::read(path)?;
+        let level = format_file::level(path, &marking)?;
+        if marking == Marking::New {
+            format_file::write(path, level)?;
+        }
         lock.set_len(0).map_err(|error| failed("LOCK cannot be written", error))?;
         writeln!(lock, "{}", std::process::id()).map_err(|error| failed("LOCK cannot be written", error))?;
-        Ok(DataDir { path: path.to_owned(), _lock: lock })
+        Ok(DataDir { path: path.to_owned(), level: LevelInForce::new(level), _lock: lock })
+    }
+
+    /// The level in which everything below is written now.
+    pub fn level(&self) -> &LevelInForce {
+        &self.level
+    }
+
+    /// Puts the newest level in force, durably: from now on an older weir refuses this directory. None where it is in
+    /// force already.
+    pub fn finalize(&self) -> Result<Option<FeatureLevel>, ConnectorError> {
+        let Some(level) = next(self.level.level(), Known::by_this_weir()) else { return Ok(None) };
+        format_file::write(&self.path, level)?;
+        self.level.raise(level);
+        Ok(Some(level))
     }
 
     /// The directory.
@@ -84,7 +107,8 @@ impl DataDir {
                 "{} belongs to another pipeline (owner {}, this one is {owner}: name or id_prefix differ); use another --data-dir, or move it away",
                 path.display(),
                 found.trim()
-            ))),
+            ))
+            .helped_by(Remedy::OwnDataDir)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
             Err(error) => {
                 Err(ConnectorError::permanent(format!("pipeline directory {}: {error}", path.display())))

@@ -1,12 +1,12 @@
 //! The step between two stages: rows go to the subtask that owns their key, control elements to all subtasks.
 //!
-//! A channel is bounded in bytes of rows that wait in it. Barriers and watermarks always get in, so that a full
+//! A channel is bounded in rows that wait in it ([`Credit`]). Barriers and watermarks always get in, so that a full
 //! channel never holds up a checkpoint for more than the rows in front of the barrier.
 
+use crate::credit::Credit;
 use crate::waits::Waits;
 use crossbeam_channel::Sender;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 use weir_protocol::align::Barrier;
 use weir_protocol::batch::Batch;
 use weir_protocol::connector::ConnectorError;
@@ -36,61 +36,6 @@ pub struct Parcel {
     pub input: usize,
     /// What.
     pub element: Element,
-}
-
-/// How long a full channel is waited for before the sender looks whether the incarnation has ended.
-const LOOK_AFTER: Duration = Duration::from_millis(20);
-
-/// The bytes that wait in one channel.
-#[derive(Debug)]
-pub struct Credit {
-    waiting_bytes: Mutex<usize>,
-    freed: Condvar,
-    bytes_max: usize,
-}
-
-impl Credit {
-    /// A channel in which at most so many bytes wait, a single larger batch aside.
-    pub fn new(bytes_max: usize) -> Credit {
-        Credit { waiting_bytes: Mutex::new(0), freed: Condvar::new(), bytes_max }
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, usize> {
-        // A number is right or wrong, never half written.
-        self.waiting_bytes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes room for a batch, if there is some.
-    fn try_take(&self, bytes: usize) -> bool {
-        let mut waiting = self.waiting();
-        let room = *waiting == 0 || *waiting + bytes <= self.bytes_max;
-        if room {
-            *waiting += bytes;
-        }
-        room
-    }
-
-    /// Waits a while for room to be given back.
-    fn wait(&self, bytes: usize) {
-        let waiting = self.waiting();
-        if *waiting > 0 && *waiting + bytes > self.bytes_max {
-            // Whatever woke it, the caller looks again.
-            drop(self.freed.wait_timeout(waiting, LOOK_AFTER));
-        }
-    }
-
-    /// Gives back the room of a batch that is about to be processed.
-    pub fn give_back(&self, bytes: usize) {
-        let mut waiting = self.waiting();
-        *waiting = waiting.saturating_sub(bytes);
-        drop(waiting);
-        self.freed.notify_one();
-    }
-
-    /// Bytes that wait.
-    pub fn waiting_bytes(&self) -> usize {
-        *self.waiting()
-    }
 }
 
 /// The sending end of one channel.
@@ -171,7 +116,7 @@ impl ExchangeSender {
 
     fn send_to(&self, to: usize, batch: Batch) -> Result<(), ConnectorError> {
         let (credit, bytes) = (&self.channels[to].credit, batch.size_bytes());
-        while !credit.try_take(bytes) {
+        while !credit.try_take(bytes, self.waits.clock.monotonic()) {
             self.waits.still_alive()?;
             self.waits.back_pressured(|| credit.wait(bytes));
         }

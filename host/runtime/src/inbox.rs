@@ -1,6 +1,7 @@
 //! The first step of a stage behind an exchange: takes elements from all inputs, aligns barriers and merges watermarks.
 
-use crate::exchange::{Credit, Element, Parcel};
+use crate::credit::Credit;
+use crate::exchange::{Element, Parcel};
 use crossbeam_channel::Receiver;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -129,7 +130,7 @@ impl Inbox {
         let (exchange, sender) = (self.channels[input].exchange, self.channels[input].sender);
         match element {
             Element::Batch(batch) => {
-                self.channels[input].credit.give_back(batch.size_bytes());
+                self.channels[input].credit.give_back(batch.size_bytes(), now);
                 Some(Arrived::Rows(exchange, batch))
             }
             Element::Watermark(watermark) => {
@@ -161,6 +162,7 @@ impl Inbox {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
+    use crate::credit::WAIT_MAX;
     use crate::exchange::{ChannelSender, ExchangeSender};
     use crate::waits::Waits;
     use crossbeam_channel::unbounded;
@@ -189,7 +191,7 @@ mod tests {
     /// An inbox of one exchange with two senders.
     fn two_inputs() -> (crossbeam_channel::Sender<Parcel>, Inbox) {
         let (to, from) = unbounded();
-        let credit = || Arc::new(Credit::new(usize::MAX));
+        let credit = || Arc::new(Credit::new(usize::MAX, WAIT_MAX));
         (to, Inbox::new(from, vec![(4, 0, credit()), (4, 1, credit())], false))
     }
 
@@ -228,7 +230,11 @@ mod tests {
         for _ in 0..3 {
             let (inbox, from) = unbounded();
             receivers.push(from);
-            channels.push(ChannelSender { inbox, input: 0, credit: Arc::new(Credit::new(usize::MAX)) });
+            channels.push(ChannelSender {
+                inbox,
+                input: 0,
+                credit: Arc::new(Credit::new(usize::MAX, WAIT_MAX)),
+            });
         }
         let mut sender = ExchangeSender::new(channels, Distribution::ByKey, groups, 0, waits(false));
         let mut batch = Batch::default();
@@ -253,7 +259,7 @@ mod tests {
     #[test]
     fn a_full_channel_makes_its_sender_wait_and_a_control_element_does_not() {
         let (inbox, from) = unbounded();
-        let credit = Arc::new(Credit::new(1));
+        let credit = Arc::new(Credit::new(1, WAIT_MAX));
         let channel = ChannelSender { inbox, input: 0, credit: credit.clone() };
         let groups = KeyGroups::plain(1);
         let mut sender = ExchangeSender::new(vec![channel], Distribution::Forward, groups, 0, waits(true));

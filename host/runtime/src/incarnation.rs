@@ -4,7 +4,7 @@ use crate::assembly;
 use crate::at_most_once;
 use crate::coordinator::{Asked, Coordinator, CoordinatorOptions, Finished, SwapEnd};
 use crate::handle::SwapNotice;
-use crate::meters::LastCheckpoint;
+use crate::meters::{LastCheckpoint, LifeState};
 use crate::persist::Job;
 use crate::recovery::{Recovered, Recovery, Start};
 use crate::subtask::{Command, Report, Subtask};
@@ -92,6 +92,8 @@ pub fn run(
     run.notices.running(incarnation, recovered.start.epoch, &operators, is_candidate);
     let start = LastCheckpoint { epoch: recovered.start.epoch.0, took: Duration::ZERO };
     run.meters.decided(start, run.meters.records_in.get());
+    run.meters.checkpoint.decided(run.clock.monotonic());
+    run.meters.oldest_undecided.restored();
     let sources = version.plan.spec.sources.iter().zip(&recovered.positions);
     let deciding = sources.filter(|(spec, _)| spec.kind.decides());
     let partitions: Vec<Partition> = deciding.flat_map(|(_, p)| p.keys().cloned()).collect();
@@ -132,6 +134,7 @@ fn coordinate(
     let built = assembly::tasks(run, version, incarnation, connected, &recovered, &ended)?;
     reached("state_restored");
     run.meters.begins();
+    run.meters.life.set(LifeState::Running);
     let (reports_to, reports) = unbounded();
     let (alive, all_gone) = bounded::<()>(0);
     let mut commands = Vec::new();
@@ -181,6 +184,8 @@ fn coordinate(
         Asked { stop: &run.stop, stop_asked, requests: &run.requests },
         swap,
     );
+    run.meters.life.pulse.rests();
+    run.meters.checkpoint.abandoned();
     ended.store(true, Ordering::Relaxed);
     // Nothing is ever sent here: the channel ends when the last subtask does, and all work beside the stream.
     if all_gone.recv_timeout(LEAVE_BEHIND_AFTER) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {

@@ -7,6 +7,7 @@ use weir_protocol::batch::Batch;
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::key_group::{GroupOrder, KeyGroups};
 use weir_protocol::plan::NullKey;
+use weir_protocol::remedy::Remedy;
 use weir_protocol::slots::{SlotNumbering, Slots};
 use weir_protocol::state::{KeyedState, SharedState};
 
@@ -95,6 +96,7 @@ impl KeyedCalls {
                 ConnectorError::refused(format!(
                     "operator {operator} got the key {key:?} at {place}, but by Kafka's default partitioner (murmur2) it belongs to partition {belongs} of {partitions}: the topic is not partitioned as co_partitioned = true says; take a savepoint, remove co_partitioned, and start from the savepoint"
                 ))
+                .helped_by(Remedy::NewSavepoint)
             }
             GroupOrder::Plain => ConnectorError::permanent(format!(
                 "operator {operator} got the key {key:?} at {place}, which another subtask owns: a step in front of it promises to keep keys and does not; remove keeps_key there"

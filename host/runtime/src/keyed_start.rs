@@ -8,6 +8,7 @@ use weir_protocol::connector::ConnectorError;
 use weir_protocol::key_group::{DEFAULT_MAX_PARALLELISM, GroupOrder, KeyGroups, max_parallelism_for};
 use weir_protocol::manifest::{KeyedStates, Manifest, OperatorState};
 use weir_protocol::plan::{Plan, Problem};
+use weir_protocol::remedy::Remedy;
 use weir_protocol::verdict::KnownPartition;
 
 /// The start of keyed operators.
@@ -41,6 +42,7 @@ pub fn judge(
     let changes = compare(held, &running(plan), &plan.spec.drop_operators).map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         ConnectorError::refused(format!("the pipeline does not fit its state: {}", lines.join("; ")))
+            .helped_by(Remedy::StateStats)
     })?;
     let wanted = first_groups(plan, partitions)?;
     let groups = match before {
@@ -89,7 +91,8 @@ fn first_groups(plan: &Plan, partitions: &[KnownPartition]) -> Result<KeyGroups,
         return Err(ConnectorError::refused(format!(
             "co_partitioned = true needs topics with equal partition counts, but {} has {first} and {topic} has {count}: remove co_partitioned (take a savepoint first if the pipeline has state), or make the counts equal",
             counts[0].0
-        )));
+        ))
+        .helped_by(Remedy::NewSavepoint));
     }
     let max_parallelism = match plan.spec.max_parallelism {
         Some(asked) if !asked.is_multiple_of(first) => {
@@ -97,7 +100,11 @@ fn first_groups(plan: &Plan, partitions: &[KnownPartition]) -> Result<KeyGroups,
                 "max_parallelism = {asked} is no multiple of the {first} partitions of {}, as co_partitioned = true needs: use {}",
                 counts[0].0,
                 max_parallelism_for(asked, first)
-            )));
+            ))
+            .helped_by(Remedy::Set {
+                key: "max_parallelism".to_owned(),
+                value: max_parallelism_for(asked, first).to_string(),
+            }));
         }
         Some(asked) => asked,
         None => max_parallelism_for(wanted, first),
@@ -107,14 +114,16 @@ fn first_groups(plan: &Plan, partitions: &[KnownPartition]) -> Result<KeyGroups,
 
 /// The division is fixed for the pipeline's life.
 fn fixed_groups(plan: &Plan, fixed: KeyGroups, wanted: KeyGroups) -> Result<KeyGroups, ConnectorError> {
-    division_fits(plan, fixed).map_err(|problem| ConnectorError::refused(problem.message))?;
+    division_fits(plan, fixed)
+        .map_err(|problem| ConnectorError::refused(problem.message).helped_by(Remedy::NewSavepoint))?;
     match (fixed.order, wanted.order) {
         (GroupOrder::CoPartitioned { partitions: was }, GroupOrder::CoPartitioned { partitions: is })
             if was != is =>
         {
             Err(ConnectorError::refused(format!(
                 "the state is co-partitioned with topics of {was} partitions, which have {is} now, so keys have moved between partitions: {DIVIDE_ANEW}, without co_partitioned"
-            )))
+            ))
+            .helped_by(Remedy::NewSavepoint))
         }
         _ => Ok(fixed),
     }

@@ -4,8 +4,8 @@
 //!
 //! - [`source_task`], [`operator_task`], [`sink_task`]: the steps that a batch passes on one thread; [`event_time`] gives
 //!   it its timestamps, [`keyed_calls`] is the state around a call, [`timer_rounds`] says which timers fire next
-//! - [`exchange`] and [`inbox`]: the way from one stage to the next, with the alignment of barriers; [`wiring`] lays it, [`placement`]
-//!   says who reads which partition
+//! - [`exchange`] and [`inbox`]: the way from one stage to the next, with the alignment of barriers; [`credit`] says how much
+//!   waits on it, [`wiring`] lays it, [`placement`] says who reads which partition
 //! - [`chain`]: the steps of one subtask put together as the plan says
 //! - [`subtask`]: the thread that pumps a chain, [`waits`] how it spends its time
 //! - [`coordinator`]: pumps the checkpoint rule; [`checkpoint_store`] is its disk, [`persist`] and
@@ -29,10 +29,12 @@ pub mod checkpoint_store;
 pub mod clock;
 pub mod connect;
 pub mod coordinator;
+pub mod credit;
 pub mod data_dir;
 pub mod duration_histogram;
 pub mod event_time;
 pub mod exchange;
+pub mod format_file;
 pub mod handle;
 pub mod inbox;
 pub mod incarnation;

@@ -1,10 +1,21 @@
 //! Counters of a running pipeline. Tasks add, anyone may read; nothing here is needed for correctness.
 
+mod checkpoints;
+mod life;
+
+pub use self::checkpoints::{BUCKETS_MS, BucketCounts, CheckpointMeters, DurationBuckets, Undecided};
+pub use self::life::{COORDINATOR_STUCK_AFTER, Life, LifeState, Pulse, RestartCause};
+
 use crate::duration_histogram::DurationHistogram;
 use crate::version_tally::{FailureCounters, VersionTally};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use weir_protocol::batch::Batch;
+use weir_protocol::connector::PartitionProgress;
+use weir_protocol::plan::Plan;
+use weir_protocol::position::Partition;
 
 /// A number that only rises.
 #[derive(Debug, Default)]
@@ -27,6 +38,16 @@ impl Counter {
 pub struct Gauge(AtomicI64);
 
 impl Gauge {
+    /// One that begins with this number.
+    pub const fn of(number: i64) -> Gauge {
+        Gauge(AtomicI64::new(number))
+    }
+
+    /// Adds to it; several that have a part of it may do so.
+    pub fn add(&self, by: i64) {
+        self.0.fetch_add(by, Ordering::Relaxed);
+    }
+
     /// Sets it.
     pub fn set(&self, to: i64) {
         self.0.store(to, Ordering::Relaxed);
@@ -35,6 +56,47 @@ impl Gauge {
     /// Reads it.
     pub fn get(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Rows that pass a place, and the bytes of their keys and values.
+#[derive(Debug, Default)]
+pub struct Flow {
+    /// Rows.
+    pub records: Counter,
+    /// Bytes.
+    pub bytes: Counter,
+}
+
+impl Flow {
+    /// Counts a batch.
+    pub fn count(&self, batch: &Batch) {
+        self.records.add(batch.rows as u64);
+        self.bytes.add(batch.payload_bytes() as u64);
+    }
+}
+
+/// Counters of one source, over all subtasks.
+#[derive(Debug, Default)]
+pub struct SourceMeters {
+    /// What was read.
+    pub read: Flow,
+    partitions: Mutex<BTreeMap<Partition, PartitionProgress>>,
+}
+
+impl SourceMeters {
+    /// Notes how far a reader has come in a partition.
+    pub fn note(&self, partition: &Partition, progress: PartitionProgress) {
+        let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+        match partitions.get_mut(partition) {
+            Some(known) => *known = progress,
+            None => drop(partitions.insert(partition.clone(), progress)),
+        }
+    }
+
+    /// All partitions that were noted.
+    pub fn partitions(&self) -> BTreeMap<Partition, PartitionProgress> {
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -57,15 +119,49 @@ pub struct OperatorMeters {
     pub output_rows: Counter,
     /// Failed calls by kind.
     pub failures: FailureCounters,
+    /// Rows that were not handled by kind.
+    pub rejections: FailureCounters,
     /// Time spent in calls, in nanoseconds.
     pub busy_ns: Counter,
-    /// Its watermark in milliseconds, as one of its subtasks said last; `i64::MIN` before the first.
-    pub watermark_ms: Gauge,
+    /// CPU time spent in calls, in nanoseconds.
+    pub cpu_ns: Counter,
+    /// Linear memory of its instances.
+    pub memory_bytes: Gauge,
+    /// Used instances that were thrown away: after a failed call, or because their memory had grown.
+    pub instances_recycled: Counter,
+    /// What came in, per port.
+    pub inputs: Vec<Flow>,
+    /// What went out, per port.
+    pub outputs: Vec<Flow>,
+    /// Per subtask its watermark in milliseconds; `i64::MIN` before the first.
+    watermarks_ms: Vec<Gauge>,
     longest_gap_us: AtomicU64,
     tally: Mutex<Arc<VersionTally>>,
 }
 
 impl OperatorMeters {
+    /// Counters for an operator with so many input ports, output ports and subtasks.
+    fn new(inputs: usize, outputs: usize, subtasks: usize) -> OperatorMeters {
+        OperatorMeters {
+            inputs: (0..inputs).map(|_| Flow::default()).collect(),
+            outputs: (0..outputs).map(|_| Flow::default()).collect(),
+            watermarks_ms: (0..subtasks).map(|_| Gauge::of(i64::MIN)).collect(),
+            ..OperatorMeters::default()
+        }
+    }
+
+    /// Notes how far event time has come on one subtask.
+    pub fn set_watermark(&self, subtask: usize, ms: i64) {
+        if let Some(gauge) = self.watermarks_ms.get(subtask) {
+            gauge.set(ms);
+        }
+    }
+
+    /// The lowest watermark of its subtasks in milliseconds, of those that have one.
+    pub fn watermark_ms(&self) -> Option<i64> {
+        self.watermarks_ms.iter().map(Gauge::get).filter(|ms| *ms != i64::MIN).min()
+    }
+
     /// What the version that runs has done.
     pub fn tally(&self) -> Arc<VersionTally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -143,8 +239,18 @@ pub struct Meters {
     pub barrier_pauses: DurationHistogram,
     /// From a barrier to the decision about its checkpoint.
     pub decision_times: DurationHistogram,
+    /// Checkpoints and their parts.
+    pub checkpoint: CheckpointMeters,
+    /// Records that no checkpoint covers yet.
+    pub oldest_undecided: Undecided,
+    /// Where it is in its life.
+    pub life: Life,
     longest_pause_us: AtomicU64,
     activity_at_start: AtomicU64,
+    /// Per source, in the order of the plan.
+    pub sources: Vec<SourceMeters>,
+    /// What was handed to each sink, in the order of the plan.
+    pub sinks: Vec<Flow>,
     /// Per subtask, over all stages.
     pub subtasks: Vec<Arc<SubtaskMeters>>,
     /// Per operator, in the order of the plan.
@@ -154,22 +260,25 @@ pub struct Meters {
 
 impl Meters {
     /// Counters for a plan.
-    pub fn new(operators: usize, subtasks: usize) -> Meters {
+    pub fn of(plan: &Plan) -> Meters {
+        let operator = |(index, shape): (usize, &weir_protocol::state::OperatorShape)| {
+            let subtasks = plan.stages[plan.stage_of(index)].parallelism;
+            OperatorMeters::new(shape.inputs.len().max(1), shape.outputs.len().max(1), subtasks)
+        };
         Meters {
-            operators: (0..operators)
-                .map(|_| {
-                    let meters = OperatorMeters::default();
-                    meters.watermark_ms.set(i64::MIN);
-                    meters
-                })
-                .collect(),
-            subtasks: (0..subtasks)
-                .map(|_| {
-                    let meters = SubtaskMeters::default();
-                    meters.lag.set(-1);
-                    Arc::new(meters)
-                })
-                .collect(),
+            operators: plan.shapes.iter().enumerate().map(operator).collect(),
+            sources: plan.spec.sources.iter().map(|_| SourceMeters::default()).collect(),
+            sinks: plan.spec.sinks.iter().map(|_| Flow::default()).collect(),
+            ..Meters::new(0, plan.tasks())
+        }
+    }
+
+    /// Counters for so many operators and subtasks, without ports.
+    pub fn new(operators: usize, subtasks: usize) -> Meters {
+        let subtask = || Arc::new(SubtaskMeters { lag: Gauge::of(-1), ..SubtaskMeters::default() });
+        Meters {
+            operators: (0..operators).map(|_| OperatorMeters::new(0, 0, 1)).collect(),
+            subtasks: (0..subtasks).map(|_| subtask()).collect(),
             ..Meters::default()
         }
     }

@@ -1,10 +1,12 @@
 //! The middle step of a record's path: calls an operator with a batch, and carries out its error policy.
 
+mod instance_meter;
 mod refusals;
 mod timers;
 
 pub use self::timers::{Fired, FiredRound, TimerPlace};
 
+use self::instance_meter::InstanceMeter;
 use self::timers::TimerSearch;
 use crate::clock::Clock;
 use crate::keyed_calls::KeyedCalls;
@@ -88,6 +90,7 @@ pub struct OperatorTask {
     /// When something came out of it last.
     put_out_at: Option<Duration>,
     timer_searches: Vec<TimerSearch>,
+    instances: InstanceMeter,
 }
 
 impl OperatorTask {
@@ -99,6 +102,7 @@ impl OperatorTask {
     ) -> OperatorTask {
         let breaker = Breaker::new(options.spec.breaker.clone());
         let tally = options.meters.operators[options.index].tally();
+        let instances = InstanceMeter::new(options.meters.clone(), options.index);
         OperatorTask {
             operator,
             options,
@@ -108,6 +112,7 @@ impl OperatorTask {
             tally,
             put_out_at: None,
             timer_searches: Vec::new(),
+            instances,
         }
     }
 
@@ -115,6 +120,7 @@ impl OperatorTask {
     pub fn replace(&mut self, successor: Successor) {
         let spec = successor.plan.spec.operators[self.options.index].clone();
         self.operator = successor.instance;
+        self.instances = InstanceMeter::new(self.options.meters.clone(), self.options.index);
         self.breaker = Breaker::new(spec.breaker.clone());
         self.options.spec = spec;
         self.options.digest = successor.digest;
@@ -314,6 +320,7 @@ impl OperatorTask {
         meters.calls.add(1);
         // A machine that is busy with something else makes no version slower than another.
         let cpu = self.options.clock.thread_cpu().saturating_sub(before.thread_cpu);
+        meters.cpu_ns.add(cpu.as_nanos() as u64);
         self.tally.busy_ns.add(cpu.as_nanos() as u64);
         self.tally.calls.add(1);
         if let Err(CallError::Failed(failure)) = &result {
@@ -326,6 +333,7 @@ impl OperatorTask {
             }
             self.put_out_at = Some(now);
         }
+        self.instances.read(self.operator.instance_use());
         if result.is_err()
             && let Some(keyed) = &mut self.keyed
         {

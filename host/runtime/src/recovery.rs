@@ -23,8 +23,9 @@ use weir_protocol::manifest::{Manifest, PreparedHandle, SourcePosition, SourceWa
 use weir_protocol::plan::replay::is_letters;
 use weir_protocol::plan::{Guarantee, Plan};
 use weir_protocol::position::{Partition, Position, Positions};
+use weir_protocol::remedy::Remedy;
 use weir_protocol::savepoint::{Decided, SavepointStart, SavepointVerdict, judge_start};
-use weir_protocol::verdict::{Facts, KnownPartition, NewPartition, Verdict, judge};
+use weir_protocol::verdict::{Facts, KnownPartition, NewPartition, Refusal, Verdict, judge};
 
 /// What recovery works with.
 pub struct Recovery<'a> {
@@ -207,7 +208,6 @@ impl Recovery<'_> {
     }
 
     fn judge(&self, facts: &Facts) -> Result<Judged<'_>, ConnectorError> {
-        let refused = |why: String| Err(ConnectorError::refused(why));
         if let Some(from) = self.from_savepoint {
             let start = SavepointStart {
                 facts,
@@ -227,8 +227,12 @@ impl Recovery<'_> {
                         decided,
                     });
                 }
-                (SavepointVerdict::Start { .. }, Err(why)) => return refused(why.clone()),
-                (SavepointVerdict::Refuse(refusal), _) => return refused(refusal.to_string()),
+                (SavepointVerdict::Start { .. }, Err(why)) => {
+                    return Err(ConnectorError::refused(why.clone()).helped_by(Remedy::Savepoints));
+                }
+                (SavepointVerdict::Refuse(refusal), _) => {
+                    return Err(ConnectorError::refused(refusal.to_string()).helped_by(refusal.remedy()));
+                }
                 (SavepointVerdict::Happened, _) => tracing::info!(
                     savepoint = from.asked,
                     "the pipeline was started from this savepoint before: it goes on from its newest decision"
@@ -236,7 +240,7 @@ impl Recovery<'_> {
             }
         }
         match judge(facts) {
-            Verdict::Refuse(refusal) => refused(refusal.to_string()),
+            Verdict::Refuse(refusal) => Err(refused(&refusal)),
             verdict => Ok(Judged::Decision(verdict)),
         }
     }
@@ -286,7 +290,7 @@ impl Recovery<'_> {
             }
         };
         let resolve = match verdict {
-            Verdict::Refuse(refusal) => return Err(ConnectorError::refused(refusal.to_string())),
+            Verdict::Refuse(refusal) => return Err(refused(&refusal)),
             Verdict::FirstStart { resolve } => {
                 tracing::info!(partitions = resolve.len(), "first start");
                 resolve
@@ -451,7 +455,12 @@ pub fn manifest_of(
         started_from: None,
         savepoint: None,
         operator_watermarks: BTreeMap::new(),
+        written_by: None,
     }
+}
+
+fn refused(refusal: &Refusal) -> ConnectorError {
+    ConnectorError::refused(refusal.to_string()).helped_by(refusal.remedy())
 }
 
 /// The handles of one sink.

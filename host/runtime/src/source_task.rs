@@ -4,7 +4,7 @@
 use crate::event_time;
 use std::time::Duration;
 use weir_protocol::batch::Batch;
-use weir_protocol::connector::{BatchLimits, ConnectorError, Polled, SourceReader};
+use weir_protocol::connector::{BatchLimits, ConnectorError, PartitionProgress, Polled, SourceReader};
 use weir_protocol::plan::{TimeSpec, TimestampSpec};
 use weir_protocol::position::{Partition, Positions};
 use weir_protocol::watermark::{SourceWatermarks, Watermark};
@@ -118,6 +118,11 @@ impl SourceTask {
             self.watermarks.add(partition.clone(), None);
         }
         self.reader.add(start)
+    }
+
+    /// How far it has come in each partition.
+    pub fn progress(&self, visit: &mut dyn FnMut(&Partition, PartitionProgress)) {
+        self.reader.progress(visit);
     }
 
     /// Records behind, where known.

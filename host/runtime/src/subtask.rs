@@ -28,8 +28,9 @@ const SHORT_WAIT: Duration = Duration::from_millis(1);
 /// A longer wait for a command is counted piece by piece, so that rates see it while it lasts.
 const COUNTED_WAIT: Duration = Duration::from_secs(1);
 
-/// How often the lag gauge is set, in batches.
+/// How often the lag is noted, in batches, and at least.
 const LAG_EVERY_BATCHES: u32 = 64;
+const LAG_EVERY: Duration = Duration::from_secs(1);
 
 /// What the coordinator tells a subtask.
 #[derive(Debug)]
@@ -176,6 +177,8 @@ pub struct Progress {
     /// Polls in a row that found nothing.
     idle: usize,
     batches: u32,
+    /// When the lag was noted last.
+    lag_noted: Duration,
 }
 
 impl Subtask {
@@ -290,10 +293,17 @@ impl Subtask {
                 progress.batches = progress.batches.wrapping_add(1);
             }
         }
-        if progress.idle == sources || progress.batches.is_multiple_of(LAG_EVERY_BATCHES) {
-            self.waits.meters.lag.set(self.chain.lag().map_or(-1, |lag| lag as i64));
+        let due = now.saturating_sub(progress.lag_noted) >= LAG_EVERY;
+        if due || progress.idle == sources || progress.batches.is_multiple_of(LAG_EVERY_BATCHES) {
+            progress.lag_noted = now;
+            self.note_lag();
         }
         Ok(())
+    }
+
+    fn note_lag(&self) {
+        self.waits.meters.lag.set(self.chain.lag().map_or(-1, |lag| lag as i64));
+        self.chain.note_progress();
     }
 
     fn commanded(&mut self, command: Command, progress: &mut Progress) -> Result<(), Stop> {
@@ -353,8 +363,10 @@ impl Subtask {
             self.obey(command)?;
         }
         let before = self.clock.monotonic();
-        let snapshot = self.chain.barrier(barrier)?;
+        let mut snapshot = self.chain.barrier(barrier)?;
         let after = self.clock.monotonic();
+        snapshot.froze = after - before;
+        self.note_lag();
         self.meters.paused(after - before);
         self.meters.barrier_pauses.add(after - before);
         self.meters.aligned(self.inbox.release(after));

@@ -4,9 +4,10 @@ use crate::checkpoint_store::CheckpointStore;
 use crate::clock::Clock;
 use crate::connect::Connectors;
 use crate::coordinator::{Finished, SwapEnd};
+use crate::format_file::LevelInForce;
 use crate::handle::{Notices, Request, SwapNotice};
 use crate::incarnation::{self, Lived};
-use crate::meters::Meters;
+use crate::meters::{LifeState, Meters, RestartCause};
 use crate::recovery::FromSavepoint;
 use crate::version::Versions;
 use crossbeam_channel::Receiver;
@@ -31,6 +32,8 @@ pub struct Run {
     pub owner: Owner,
     /// The pipeline's directory.
     pub directory: PathBuf,
+    /// The level in which that directory is written.
+    pub level: LevelInForce,
     /// Stop at what is the end when it starts.
     pub until_end: bool,
     /// What is the end when it starts is the end of event time, as it is for a source that ends by itself.
@@ -68,8 +71,19 @@ pub enum Outcome {
 
 /// Runs a pipeline until it is done or cannot go on.
 pub fn run(run: &Run) -> Outcome {
+    let outcome = lives(run);
+    run.meters.life.set(match &outcome {
+        Outcome::Finished => LifeState::Finished,
+        Outcome::Stopped => LifeState::Stopped,
+        Outcome::Superseded(_) => LifeState::Superseded,
+        Outcome::Failed(_) => LifeState::Failed,
+    });
+    outcome
+}
+
+fn lives(run: &Run) -> Outcome {
     let spec = run.versions.current().plan.spec.clone();
-    let store = match CheckpointStore::open(&run.directory, spec.checkpoint.retain) {
+    let store = match CheckpointStore::open_at(&run.directory, spec.checkpoint.retain, run.level.clone()) {
         Ok(store) => store,
         Err(error) => return Outcome::Failed(error),
     };
@@ -80,6 +94,7 @@ pub fn run(run: &Run) -> Outcome {
             Incarnation::parse(&ulid::Ulid::generate().to_string()).expect("a ULID's text is 26 characters");
         tracing::info!(%incarnation, pipeline = spec.name, "starting");
         let began = run.clock.monotonic();
+        run.meters.life.set(LifeState::Starting);
         let failed = match incarnation::run(run, &run.versions.current(), &incarnation, &ours, &store) {
             Ok(Lived::Finished(Finished::Ended)) => return Outcome::Finished,
             Ok(Lived::Finished(Finished::Stopped)) => return Outcome::Stopped,
@@ -102,6 +117,7 @@ pub fn run(run: &Run) -> Outcome {
         // The old version did nothing wrong: it goes on at once, and its restarts are not counted.
         if rolled_back && failed.error.kind != ErrorKind::Fenced {
             tracing::warn!("the old version goes on: {}", failed.error);
+            run.meters.life.restarts(RestartCause::SwapRolledBack);
             run.notices.going_back(&failed.error.message);
             continue;
         }
@@ -112,6 +128,11 @@ pub fn run(run: &Run) -> Outcome {
             Restart::LookAfter(wait) => (wait, true),
         };
         run.meters.restarts.add(1);
+        run.meters.life.set(LifeState::Restarting);
+        run.meters.life.restarts(match failed.error.kind {
+            ErrorKind::Fenced => RestartCause::Fenced,
+            ErrorKind::Transient | ErrorKind::Permanent | ErrorKind::Refused => RestartCause::Transient,
+        });
         tracing::warn!(restart = policy.in_a_row(), wait = ?wait, "the incarnation ended: {}", failed.error);
         run.notices.restarting(&failed.error.message, wait);
         if stop_within(run, wait) {

@@ -19,6 +19,11 @@ impl FailureCounters {
         self.0[kind as usize].add(1);
     }
 
+    /// How many there are of a kind.
+    pub fn of(&self, kind: FailureKind) -> u64 {
+        self.0[kind as usize].get()
+    }
+
     /// Those that are not zero.
     pub fn read(&self) -> BTreeMap<FailureKind, u64> {
         let all = FailureKind::ALL.into_iter().map(|kind| (kind, self.0[kind as usize].get()));

@@ -1,7 +1,8 @@
 //! The tasks of a plan and the channels between them: every subtask of a stage has an inbox, and an end of each
 //! exchange that begins in its stage.
 
-use crate::exchange::{ChannelSender, Credit, ExchangeSender, Parcel};
+use crate::credit::Credit;
+use crate::exchange::{ChannelSender, ExchangeSender, Parcel};
 use crate::inbox::Inbox;
 use crate::waits::Waits;
 use crossbeam_channel::{Sender, unbounded};
@@ -37,7 +38,9 @@ pub fn wire(plan: &Plan, groups: KeyGroups, waits: &[Waits]) -> Vec<Wired> {
             for exchange in &stage.exchanges_in {
                 let from_parallelism = plan.stages[plan.exchanges[*exchange].from_stage].parallelism;
                 let of_receiver: Vec<Arc<Credit>> = (0..from_parallelism)
-                    .map(|_| Arc::new(Credit::new(plan.spec.channel_bytes_max)))
+                    .map(|_| {
+                        Arc::new(Credit::new(plan.spec.channel_bytes_max, plan.spec.checkpoint.interval))
+                    })
                     .collect();
                 for (sender, credit) in of_receiver.iter().enumerate() {
                     channels.push((*exchange, sender, credit.clone()));

@@ -28,6 +28,7 @@ fn decide(store: &CheckpointStore, id: &CheckpointId, parent: Option<&Checkpoint
         started_from: None,
         savepoint: None,
         operator_watermarks: BTreeMap::new(),
+        written_by: None,
     };
     store.store(&manifest).unwrap();
 }

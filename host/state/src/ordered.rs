@@ -8,8 +8,11 @@
 //!   above, nobody sees a difference.
 //! - **O3** A discarded call leaves nothing. Only a committed call reaches the dirty layer.
 //!
+//! What was removed is walked over once: `gaps` remembers where nothing is.
+//!
 //! Map and list keep stored values with the header of [`ValueCodec`]; timers keep empty values under [`TimerKey`]s.
 
+mod gaps;
 mod layer;
 mod layers;
 mod list_state;

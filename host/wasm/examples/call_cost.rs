@@ -1,4 +1,5 @@
-//! Measures what a call costs: `call_cost COMPONENT [KEY=VALUE ...]`. Batches of 1000 rows of 100-byte values; CPU time
+//! Measures what a call costs: `call_cost COMPONENT [--json | --hex=VALUE] [KEY=VALUE ...]`. Batches of 1000 rows of 100-byte
+//! values, which are digits, with `--json` an order of that size, with `--hex` the one that is given; CPU time
 //! of the calling thread per record, both copies included, best of five. An operator with state is measured with 100
 //! and with 1000 distinct keys, numbering them included; its state is in memory, in place of the database.
 
@@ -23,12 +24,42 @@ use weir_wasm::{Engine, OperatorOptions, SilentGuestSink, thread_cpu_time};
 
 const ROUNDS: usize = 5;
 
-fn batch(rows: usize, keys: usize) -> Batch {
+/// What the values of a batch are.
+enum Values {
+    Digits,
+    Json,
+    Given(Vec<u8>),
+}
+
+impl Values {
+    fn chosen(argument: &str) -> Option<Values> {
+        if argument == "--json" {
+            return Some(Values::Json);
+        }
+        let hex = argument.strip_prefix("--hex=")?;
+        let byte = |at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
+        (0..hex.len()).step_by(2).map(byte).collect::<Option<_>>().map(Values::Given)
+    }
+
+    fn of(&self, row: usize) -> Vec<u8> {
+        match self {
+            Values::Digits => format!("{row:0100}").into_bytes(),
+            Values::Json => format!(
+                r#"{{"id":{:09},"customer":{{"name":"somebody","country":"DE"}},"amount":{:06}.25,"tags":["one","two"]}}"#,
+                100_000_000 + row,
+                100_000 + row
+            )
+            .into_bytes(),
+            Values::Given(value) => value.clone(),
+        }
+    }
+}
+
+fn batch(values: &Values, rows: usize, keys: usize) -> Batch {
     let mut batch = Batch::default();
     for row in 0..rows {
         let key = format!("key-{:08}", row % keys);
-        let value = format!("{row:0100}");
-        batch.push(row as i64, Some(key.as_bytes()), Some(value.as_bytes()), None);
+        batch.push(row as i64, Some(key.as_bytes()), Some(&values.of(row)), None);
     }
     batch
 }
@@ -68,6 +99,12 @@ fn measure(
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments.next().ok_or("expected the path of a component")?;
+    let mut arguments = arguments.peekable();
+    let values = arguments.next_if(|argument| argument.starts_with("--"));
+    let values = match values {
+        Some(argument) => Values::chosen(&argument).ok_or("expected --json or --hex=VALUE")?,
+        None => Values::Digits,
+    };
     let config: BTreeMap<String, String> = arguments
         .filter_map(|argument| argument.split_once('=').map(|(name, value)| (name.into(), value.into())))
         .collect();
@@ -87,7 +124,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
     println!("{path}: {} of {} bytes", prepared.world(), prepared.size());
     let mut print = |what: &str, unit: &str, rows: usize, keys: usize, calls: usize| {
-        let spent = measure(&mut operator, state.as_ref(), &batch(rows, keys), calls)?;
+        let spent = measure(&mut operator, state.as_ref(), &batch(&values, rows, keys), calls)?;
         println!("{what}: {spent:8.1} ns per {unit}");
         Ok::<(), Box<dyn Error>>(())
     };

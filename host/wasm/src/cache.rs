@@ -2,17 +2,24 @@
 //!
 //! Machine code is run as it is read, so it is read only from a directory and from files that nobody else can write,
 //! and only if its checksum holds. Anything else is compiled again.
+//!
+//! Another weir may be another engine: its files are not read. Those of the engine that was here last stay, so that going
+//! back to it compiles nothing; those of all engines before it go when the cache is opened.
 
 use crate::digest::Digest;
 use rustix::fs::{Mode, OFlags};
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 const MAGIC: &[u8; 16] = b"weir-cwasm-v1\n\0\0";
 const OTHERS_MAY: u32 = 0o077;
+/// Engines besides this one whose machine code stays: that of the weir to which one may go back.
+const OTHER_ENGINES_KEPT: usize = 1;
 
 /// The directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +76,31 @@ impl Cache {
             tracing::warn!(path = %directory.display(), "others had access to the compile cache; taken away");
             std::fs::set_permissions(&directory, Permissions::from_mode(0o700)).map_err(wrap)?;
         }
-        Ok(Cache { directory, engine, temporary: AtomicU64::new(0) })
+        let cache = Cache { directory, engine, temporary: AtomicU64::new(0) };
+        if let Err(error) = cache.forget_engines() {
+            tracing::warn!(path = %cache.directory.display(), %error, "machine code of earlier engines stays");
+        }
+        Ok(cache)
+    }
+
+    /// Removes the machine code of all engines but this one and those that wrote last.
+    fn forget_engines(&self) -> io::Result<()> {
+        let mut engines: BTreeMap<u64, (SystemTime, Vec<PathBuf>)> = BTreeMap::new();
+        for entry in std::fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            let Some(engine) = engine_of(&path).filter(|engine| *engine != self.engine) else { continue };
+            let written = std::fs::symlink_metadata(&path)?.modified()?;
+            let (last, files) = engines.entry(engine).or_insert((SystemTime::UNIX_EPOCH, Vec::new()));
+            *last = written.max(*last);
+            files.push(path);
+        }
+        let mut engines: Vec<_> = engines.into_values().collect();
+        engines.sort_by_key(|(last, _)| std::cmp::Reverse(*last));
+        engines
+            .iter()
+            .skip(OTHER_ENGINES_KEPT)
+            .flat_map(|(_, files)| files)
+            .try_for_each(std::fs::remove_file)
     }
 
     fn path(&self, operator: Digest) -> PathBuf {
@@ -133,6 +164,14 @@ impl Cache {
     }
 }
 
+/// The engine for which a file of the cache was written; none for any other file.
+fn engine_of(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".cwasm")?;
+    let (operator, engine) = name.rsplit_once('-')?;
+    let hex = |text: &str, digits| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (hex(operator, 64) && hex(engine, 16)).then(|| u64::from_str_radix(engine, 16).ok())?
+}
+
 /// Reads a file that is a plain one, ours, and closed to others' writing. Asked of the open file, not of its name.
 fn read_private(path: &Path) -> io::Result<Vec<u8>> {
     let descriptor =
@@ -172,6 +211,32 @@ mod tests {
         assert_eq!(other.load(operator), None);
         assert_eq!((mode(&cache.directory), mode(&cache.path(operator))), (0o700, 0o600));
         assert_eq!(std::fs::read_dir(&cache.directory).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn machine_code_of_the_engine_before_stays_for_going_back_and_that_of_earlier_ones_goes() {
+        let (_parent, first, operator) = cache();
+        let open = |engine| Cache::open(first.directory.clone(), engine).unwrap();
+        let (one, other) = (operator, Digest::of(b"other"));
+        let began = SystemTime::UNIX_EPOCH;
+        let store = |engine: u64, operator, hour: u64| {
+            let cache = open(engine);
+            cache.store(operator, b"machine code");
+            let written = began + std::time::Duration::from_secs(3600 * hour);
+            File::options().write(true).open(cache.path(operator)).unwrap().set_modified(written).unwrap();
+        };
+        store(7, one, 1);
+        store(8, one, 2);
+        store(8, other, 3);
+        std::fs::write(first.directory.join("notes.txt"), "not ours").unwrap();
+        let there = |engine| open(engine).path(one).exists();
+        assert!(there(7) && there(8), "one goes forward and back between two");
+        store(9, one, 4);
+        let cache = open(9);
+        let (of_7, of_8) = (format!("{one}-{:016x}.cwasm", 7), format!("{other}-{:016x}.cwasm", 8));
+        assert!(!first.directory.join(of_7).exists(), "two engines ago");
+        assert!(first.directory.join(of_8).exists() && cache.load(one).is_some());
+        assert!(first.directory.join("notes.txt").exists());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::world::World;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use weir_protocol::batch::Batch;
-use weir_protocol::connector::{CallContext, CallError, CallFailure, Operator};
+use weir_protocol::connector::{CallContext, CallError, CallFailure, InstanceUse, Operator};
 use weir_protocol::output::Output;
 use weir_protocol::plan::OperatorLimits;
 use weir_protocol::slots::Slots;
@@ -62,6 +62,8 @@ pub struct WasmOperator {
     state: Option<SharedState>,
     voice: SharedVoice,
     instance: Option<Instance>,
+    /// Used instances that were thrown away.
+    recycled: u64,
     _ticking: TickerUse,
 }
 
@@ -81,6 +83,7 @@ impl WasmOperator {
             config: Arc::new(config_check::with_defaults(prepared.config_keys(), &config)),
             voice: SharedVoice::new(guest, &limits),
             instance: None,
+            recycled: 0,
             _ticking: ticking,
             prepared,
             name,
@@ -135,13 +138,15 @@ impl WasmOperator {
         match call(&mut instance, &CallRules { limits: &self.limits, keeps_key: &self.keeps_key }) {
             Ok(output) => {
                 self.voice.get().metrics.apply();
-                if instance.memory_bytes() <= self.limits.memory_recycle_bytes {
-                    self.instance = Some(instance);
+                match instance.memory_bytes() <= self.limits.memory_recycle_bytes {
+                    true => self.instance = Some(instance),
+                    false => self.recycled += 1,
                 }
                 Ok(output)
             }
             Err(failure) => {
                 self.voice.get().metrics.discard();
+                self.recycled += 1;
                 Err(failure.into())
             }
         }
@@ -179,6 +184,10 @@ impl Operator for WasmOperator {
     }
 
     fn reset(&mut self) {
-        self.instance = None;
+        self.recycled += u64::from(self.instance.take().is_some());
+    }
+
+    fn instance_use(&self) -> InstanceUse {
+        InstanceUse { memory_bytes: self.memory_bytes() as u64, recycled: self.recycled }
     }
 }

@@ -66,6 +66,13 @@ impl PlanConnectors {
         clusters.0.iter().flat_map(|(name, cluster)| cluster.checks(&self.topics(name))).collect()
     }
 
+    /// Per source the cluster that it reads, connected; none for one that is not Kafka.
+    pub fn clusters_of_sources(&self) -> Result<Vec<Option<Arc<KafkaCluster>>>, ConnectorError> {
+        let clusters = self.clusters()?;
+        let named = self.plan.source_clusters().into_iter();
+        Ok(named.map(|name| name.and_then(|name| clusters.0.get(name).cloned())).collect())
+    }
+
     /// Looks at each cluster, one that does not answer as well.
     pub fn look(&self) -> Vec<Looked> {
         let mut looked = Vec::new();

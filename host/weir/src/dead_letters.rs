@@ -80,11 +80,11 @@ impl DeadLetters {
         let covered = connected.decisions.covered(&deciding);
         let committed = connected.decisions.look(&covered)?;
         let manifest = match named(&committed) {
-            Some(record) if directory.is_dir() => match CheckpointStore::open(directory, 2)?.load(record) {
+            Some(record) => match CheckpointStore::beside(directory).load(record) {
                 FoundManifest::Found(manifest) => Some(manifest),
                 _ => None,
             },
-            _ => None,
+            None => None,
         };
         let ours = |partition: &Partition| {
             let entry = committed.iter().find(|entry| entry.partition == *partition)?;

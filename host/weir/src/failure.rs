@@ -3,6 +3,7 @@
 use crate::pipeline_file::BadPipelineFile;
 use std::process::ExitCode;
 use weir_protocol::connector::{ConnectorError, ErrorKind};
+use weir_protocol::remedy::{Called, Remedy};
 
 /// The exit codes of weir, documented in `docs/PIPELINE.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,17 +49,32 @@ pub struct Failure {
     pub details: Vec<String>,
     /// One line.
     pub message: String,
+    /// The command that helps, where there is one.
+    pub remedy: Option<Box<Remedy>>,
 }
 
 impl Failure {
+    /// With this exit code.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Failure {
+        Failure { exit, details: Vec::new(), message: message.into(), remedy: None }
+    }
+
+    /// The same with the command that helps in its line.
+    pub fn told(mut self, called: &Called) -> Failure {
+        if let Some(remedy) = self.remedy.take() {
+            self.message = format!("{}; {}", self.message, remedy.told(called));
+        }
+        self
+    }
+
     /// The pipeline or the command failed.
     pub fn failed(message: impl Into<String>) -> Failure {
-        Failure { exit: Exit::Failed, details: Vec::new(), message: message.into() }
+        Failure::new(Exit::Failed, message)
     }
 
     /// What the user wrote is at fault.
     pub fn configuration(message: impl Into<String>) -> Failure {
-        Failure { exit: Exit::Configuration, details: Vec::new(), message: message.into() }
+        Failure::new(Exit::Configuration, message)
     }
 
     /// Writes the lines to standard error.
@@ -76,13 +92,13 @@ impl From<BadPipelineFile> for Failure {
             1 => "the pipeline file has a problem".to_owned(),
             count => format!("the pipeline file has {count} problems"),
         };
-        Failure { exit: Exit::Configuration, details: bad.lines, message }
+        Failure { details: bad.lines, ..Failure::configuration(message) }
     }
 }
 
 impl From<ConnectorError> for Failure {
     fn from(error: ConnectorError) -> Failure {
         let exit = if error.kind == ErrorKind::Refused { Exit::NeedsPerson } else { Exit::Failed };
-        Failure { exit, details: Vec::new(), message: error.message }
+        Failure { remedy: error.remedy, ..Failure::new(exit, error.message) }
     }
 }

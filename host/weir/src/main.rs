@@ -9,9 +9,11 @@
 //! - [`dead_letters`]: what is in the sinks of dead letters, and which of it a replay would take
 //! - [`serve`]: what the control plane asks of this host
 //! - [`state_lines`]: entries of keyed state as people read them
+//! - [`metrics`]: probes and metrics, and the list of all there are; [`rates`], [`sampling`], [`memory`]: what they read
 //! - [`logging`], [`status`], [`signals`]: what a person sees and says while a pipeline runs
 //! - `kill_points`: with the feature of that name, where a test ends the process
 
+mod called;
 mod commands;
 mod component_store;
 mod components;
@@ -26,11 +28,16 @@ mod help_texts;
 mod kill_points;
 mod logging;
 mod memory;
+mod metrics;
+mod offsets;
 mod online;
 mod pipeline_file;
 mod pipeline_place;
 mod prepared_pipeline;
 mod rates;
+#[cfg(test)]
+mod refusal_texts;
+mod sampling;
 mod savepoint_schedule;
 mod serve;
 mod signals;

@@ -8,6 +8,7 @@
 //! | `memory_hog` | allocates until memory does not grow, and traps |
 //! | `memory_keep` | keeps `grow_bytes` more bytes with every call, and passes |
 //! | `output_flood` | returns `grow_bytes` bytes of output per row |
+//! | `measure` | adds its rows to the counter `rows`, sets `batch_rows` to them, and passes |
 //! | `log_flood` | writes 100000 log lines, and passes |
 //! | `deep_recursion` | recurses until the stack ends |
 //! | `trap` | executes `unreachable` |
@@ -56,6 +57,11 @@ impl Behaviour {
             "memory_hog" => memory_hog(),
             "memory_keep" => {
                 self.kept.borrow_mut().push(vec![1; self.grow_bytes]);
+                Ok(pass(batch))
+            }
+            "measure" => {
+                weir_sdk::metrics::add("rows", f64::from(batch.count));
+                weir_sdk::metrics::set("batch_rows", f64::from(batch.count));
                 Ok(pass(batch))
             }
             "log_flood" => {

@@ -178,6 +178,10 @@ CHANGES = {
         set_path("id", "count", "count", "count", None),
         set_body(swap),
     ],
+    "reset_offsets": [
+        CHANGED,
+        set_body(lambda case: {"to": one_of(case, ["earliest", "current", "snapshot"]), "state": "empty", "dry_run": one_of(case, [True, True, False])}),
+    ],
     "show_swap": [LOOKED_AT, set_path("id", THERE["swap"], None)],
     "cancel_swap": [LOOKED_AT, set_path("id", THERE["swap"], None)],
     "create_token": [set_body(lambda case: {"name": "made", "role": "viewer", "expires_in": "1h"})],
@@ -190,6 +194,7 @@ for looks in [
     "list_revisions",
     "list_checkpoints",
     "list_savepoints",
+    "show_offsets",
     "pipeline_events",
     "list_swaps",
 ]:

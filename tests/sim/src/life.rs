@@ -15,6 +15,7 @@ use weir_runtime::assembly;
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::Connected;
 use weir_runtime::coordinator::{Coordinator, CoordinatorOptions, Finished, SwapEnd};
+use weir_runtime::format_file::LevelInForce;
 use weir_runtime::handle::{Notices, Request, SwapNotice, no_requests};
 use weir_runtime::meters::Meters;
 use weir_runtime::persist::Job;
@@ -89,13 +90,14 @@ fn run_of(world: &mut World, life: u64) -> (Run, Shape, Sender<()>) {
     let shape = Shape { readers, counters };
     let running = world.outside.lock().control.running;
     let version = shape.version(world, running);
-    let meters = Arc::new(Meters::new(version.plan.spec.operators.len(), version.plan.tasks()));
+    let meters = Arc::new(Meters::of(&version.plan));
     let (stop_to, stop) = unbounded();
     let run = Run {
         versions: Arc::new(Versions::new(version, None)),
         connectors: Arc::new(MemoryConnectors(world.outside.clone())),
         owner: Owner::of("weir.", "simulated"),
         directory: world.directory().to_owned(),
+        level: LevelInForce::newest(),
         until_end: false,
         drain: false,
         restart_finished: false,

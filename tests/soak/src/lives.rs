@@ -3,22 +3,27 @@
 use crate::faults::{self, Bad, Fault};
 use crate::harness::cluster::Cluster;
 use crate::harness::guests;
-use crate::harness::job::Job;
 use crate::harness::keyed_job::KeyedJob;
 use crate::harness::moments::Moments;
 use crate::harness::own_broker::OwnBroker;
 use crate::harness::waiting::{LOOK_EVERY, pause};
 use crate::harness::weir::Weir;
 use crate::modules::Modules;
+use crate::stage::{Binaries, Disk};
 use crate::summary::Summary;
+use proxy::Api;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+mod copies;
+mod disks;
 mod endings;
+mod last;
+mod network;
 mod questions;
+mod replays;
 mod served;
 mod swapping;
 mod versions;
@@ -34,13 +39,20 @@ const TRANSACTIONS: &str = "[kafka.main]\ntransaction_timeout = \"120s\"\n";
 /// Behind a probation that rolls back, or a broker that comes back, the first epoch holds all that has piled up, and the
 /// machine may be busy with something else.
 const CHECKPOINTS: &str = "timeout = \"60s\"";
+/// How long weir's clients wait for an answer that a fault has taken away.
+const PROPERTIES: &str = "[kafka.main.properties]\n\"socket.timeout.ms\" = \"4000\"";
+/// Of so many lives one is of another binary than the life before.
+const CHANGE_EVERY: u64 = 4;
 /// Looks without news after which the reader has read all there is: twice as long as a fetch that finds nothing.
 const QUIET_LOOKS: u32 = 5;
 
 /// The pipeline, its broker and what has happened so far.
 pub struct Soak {
     broker: OwnBroker,
+    /// Unmounted before the directory goes that it is mounted in.
+    disk: Disk,
     keyed: KeyedJob,
+    binaries: Binaries,
     moments: Moments,
     brokers_die: bool,
     swaps: Swaps,
@@ -73,14 +85,26 @@ impl fmt::Display for Went {
 
 impl Soak {
     /// Starts a broker, the load and the reader. So many swaps and modules are to come to an end.
-    pub fn begin(moments: Moments, burst: u64, brokers_die: bool, swaps: u64, modules: Modules) -> Soak {
+    pub fn begin(
+        moments: Moments,
+        burst: u64,
+        brokers_die: bool,
+        swaps: u64,
+        modules: Modules,
+        binaries: Binaries,
+    ) -> Soak {
         let broker = OwnBroker::start();
         let mut keyed = KeyedJob::start(&Cluster::at(&broker.address()), "soak", burst, POISON_EVERY);
         keyed.job.text = keyed.job.text.replace("[kafka.main]\n", TRANSACTIONS);
         keyed.job.text = keyed.job.text.replace("timeout = \"20s\"", CHECKPOINTS);
+        keyed.job.text = keyed.job.text.replace(&broker.address(), &broker.proxied_address());
+        keyed.job.add(PROPERTIES);
+        let disk = Disk::mount(keyed.job.path("disk"), keyed.job.data_dir());
         Soak {
             broker,
             keyed,
+            disk,
+            binaries,
             moments,
             brokers_die,
             swaps: Swaps { wanted: swaps, ..Swaps::default() },
@@ -94,6 +118,10 @@ impl Soak {
     /// Lives until the time is over and all that was asked for is done. False where something went wrong.
     pub fn run(&mut self, time: Duration) -> bool {
         while self.began.elapsed() < time || !self.has_done_what_was_asked() {
+            if self.moments.next(CHANGE_EVERY) == 0 {
+                self.binaries.change();
+                self.summary.changes_of_binary += 1;
+            }
             let serves = self.serves_next(self.began.elapsed() >= time);
             let lived = catch_unwind(AssertUnwindSafe(|| match serves {
                 true => self.live_served(),
@@ -133,10 +161,24 @@ impl Soak {
         if let Fault::BadOperator(bad) = fault {
             return self.live_badly(bad, parallelism);
         }
+        if let Fault::Replay(kill_after) = fault {
+            return self.replay(kill_after, parallelism);
+        }
         let before = self.settled();
         let started = Instant::now();
         let set = format!("parallelism={parallelism}");
-        let mut weir = self.keyed.job.start_with(&["--set", &set], &[]);
+        let mut options = vec!["--set", set.as_str()];
+        if let Fault::Copy(..) = fault {
+            options.extend(["--set", copies::LONG_EPOCHS]);
+        }
+        // The decision is read at a start only.
+        let at_start = match &fault {
+            Fault::Network(_, fault) if fault.api == Api::OffsetFetch => {
+                Some((self.arm(fault), fault.action))
+            }
+            _ => None,
+        };
+        let mut weir = self.keyed.job.start_with(&options, &[]);
         if let Fault::KillAfterStart(after) = fault {
             pause(after);
             return self.kill(&mut weir, format!("kill -9 {after:?} after the start"));
@@ -147,8 +189,32 @@ impl Soak {
         };
         self.summary.recovered(recovered);
         let said = format!("recovered in {recovered:.2?}");
+        if let Some((armed, action)) = at_start {
+            armed.release();
+            self.broker.proxy().disarm();
+            if armed.has_fired() {
+                self.summary.network(action);
+            }
+            return self.kill(&mut weir, format!("{said}, {action:?} at OffsetFetch of its start, kill -9"));
+        }
         match fault {
-            Fault::KillAfterStart(_) | Fault::BadOperator(_) => said,
+            Fault::KillAfterStart(_) | Fault::BadOperator(_) | Fault::Replay(_) => said,
+            Fault::Network(after, fault) => {
+                pause(after);
+                self.survives_request(&mut weir, &fault, said)
+            }
+            Fault::Cut(after) => {
+                pause(after);
+                self.survives_cut(&mut weir, said)
+            }
+            Fault::FullDisk(after, left) => {
+                pause(after);
+                self.survives_full_disk(&mut weir, left, said)
+            }
+            Fault::Copy(after, rolling) => {
+                pause(after);
+                self.survives_copy(&mut weir, rolling, said)
+            }
             Fault::KillAfterRecovery(after) => {
                 pause(after);
                 self.kill(&mut weir, format!("{said}, kill -9 {after:?} later"))
@@ -286,66 +352,5 @@ impl Soak {
         let said = format!("{what}; the host said:\n{last}");
         self.summary.wrong_lives.push(said.clone());
         said
-    }
-
-    /// No more load, no more faults: the pipeline runs to the end of its input, and closes all windows.
-    pub fn drain(&mut self) -> bool {
-        self.keyed.stop_load();
-        if !self.ends(&["--until-end"]) {
-            return false;
-        }
-        // Windows are open still: what is kept is compared before they close.
-        self.keyed.saw_open_state();
-        self.ends(&["--until-end", "--drain"])
-    }
-
-    /// Lets the pipeline run to its end.
-    fn ends(&mut self, options: &[&str]) -> bool {
-        let (started, mut weir) = (Instant::now(), self.keyed.job.start_with(options, &[]));
-        let ended = loop {
-            if weir.has_ended() {
-                break weir.exit_code() == 0;
-            }
-            if started.elapsed() > STUCK_AFTER {
-                break false;
-            }
-            pause(LOOK_EVERY);
-        };
-        if ended {
-            println!(
-                "{:7.1} s  {} ended in {:.2?}",
-                self.began.elapsed().as_secs_f32(),
-                options.join(" "),
-                started.elapsed()
-            );
-        } else {
-            println!("{}", self.wrong(&mut weir, "the pipeline did not come to its end"));
-        }
-        ended
-    }
-
-    /// Compares everything. After a failure the pipeline's directory is kept.
-    pub fn end(&mut self) -> Summary {
-        let mut summary = std::mem::take(&mut self.summary);
-        if !summary.went_wrong() && self.progress().1.is_empty() {
-            summary.findings = self.keyed.end();
-        } else {
-            summary.findings = self.keyed.findings();
-        }
-        (summary.read, summary.written) = (self.progress().0, self.written());
-        summary.modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner).answers.clone();
-        if !summary.is_clean() {
-            keep(&self.keyed.job);
-        }
-        summary
-    }
-}
-
-fn keep(job: &Job) {
-    let kept = guests::target().join("soak-failed");
-    let _ = std::fs::remove_dir_all(&kept);
-    let copied = Command::new("cp").arg("-a").arg(job.path("")).arg(&kept).status();
-    if copied.is_ok_and(|status| status.success()) {
-        println!("logs, checkpoints and the pipeline file are in {}", kept.display());
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! A life is one of `weir run` or of `weir serve`; both go on from the same decisions. `faults` says what can happen to the
 //! first, `swaps` what is asked of the second, `modules` and `uploads` bother it with bytes that are no operators; `lives`
-//! makes all of it happen, `summary` counts. Broker, load, model and reader are those of the integration tests.
+//! makes all of it happen on the disk and with the binaries of `stage`, `summary` counts. Broker, load, model and reader are those of the integration tests.
 
 mod client;
 mod faults;
@@ -13,12 +13,14 @@ mod faults;
 mod harness;
 mod lives;
 mod modules;
+mod stage;
 mod summary;
 mod swaps;
 mod uploads;
 
 use clap::Parser;
 use harness::moments::Moments;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -47,10 +49,16 @@ struct Options {
     /// Keep the broker alive.
     #[arg(long)]
     no_broker_kills: bool,
+    /// Another version of weir, whose lives take turns with those of the one under test.
+    #[arg(long, value_name = "PATH")]
+    weir_other: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Some(failed) = stage::enter() {
+        return failed;
+    }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let seed = options.seed.unwrap_or(now.as_millis() as u64).max(1);
     let swaps = options.swaps.unwrap_or(options.minutes * 4);
@@ -58,7 +66,9 @@ fn main() -> ExitCode {
     println!("seed {seed}, {} minutes, {swaps} swaps, {modules} modules", options.minutes);
     let time = Duration::from_secs(options.minutes * 60);
     let (moments, modules) = (Moments::new(seed), modules::Modules::new(seed, modules));
-    let mut soak = lives::Soak::begin(moments, options.burst, !options.no_broker_kills, swaps, modules);
+    let binaries = stage::Binaries::new(options.weir_other);
+    let mut soak =
+        lives::Soak::begin(moments, options.burst, !options.no_broker_kills, swaps, modules, binaries);
     let went_well = soak.run(time) && soak.drain();
     let summary = soak.end();
     println!("{summary}");

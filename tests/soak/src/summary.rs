@@ -18,6 +18,18 @@ pub struct Summary {
     pub pauses: u64,
     /// Kill -9 of the broker.
     pub broker_kills: u64,
+    /// Disks that were full until something had no room.
+    pub full_disks: u64,
+    /// Second copies of the pipeline.
+    pub copies: u64,
+    /// Second copies beside which the first was asked to stop.
+    pub rolling_updates: u64,
+    /// Lives of another binary than the one before.
+    pub changes_of_binary: u64,
+    /// Replays of all dead letters that came to their end.
+    pub replays: u64,
+    /// Kill -9 in a replay; they are among the kills of the host.
+    pub killed_replays: u64,
     /// Lives with a bad operator.
     pub bad_operators: u64,
     /// Kill -9 of the host beside a swap; they are among its kills.
@@ -38,6 +50,7 @@ pub struct Summary {
     pub findings: Findings,
     /// Lives that ended as none should.
     pub wrong_lives: Vec<String>,
+    network: BTreeMap<String, u64>,
     recoveries: Vec<Duration>,
     swaps: BTreeMap<Kind, BTreeMap<Ending, u64>>,
     beside: BTreeMap<&'static str, u64>,
@@ -88,6 +101,11 @@ impl Summary {
     /// From the start of a life to its first decided output.
     pub fn recovered(&mut self, time: Duration) {
         self.recoveries.push(time);
+    }
+
+    /// A fault of the network has happened.
+    pub fn network(&mut self, action: proxy::Action) {
+        *self.network.entry(format!("{action:?}")).or_default() += 1;
     }
 
     /// A swap has come to an end, or was refused.
@@ -147,6 +165,19 @@ impl fmt::Display for Summary {
         writeln!(
             f,
             "host kills     {kills} (and {stops} stops, {pauses} pauses, {broker_kills} broker kills, {bad_operators} bad operators)"
+        )?;
+        let network: Vec<String> =
+            self.network.iter().map(|(action, count)| format!("{action} {count}")).collect();
+        writeln!(f, "network faults {} ({})", self.network.values().sum::<u64>(), network.join(", "))?;
+        writeln!(
+            f,
+            "other faults   {} full disks, {} second copies, {} rolling updates, {} changes of the binary",
+            self.full_disks, self.copies, self.rolling_updates, self.changes_of_binary
+        )?;
+        writeln!(
+            f,
+            "replays        {} of all dead letters, {} more were killed",
+            self.replays, self.killed_replays
         )?;
         writeln!(f, "recoveries     start to first decided output: {}", times(&self.recoveries))?;
         self.write_swaps(f)?;

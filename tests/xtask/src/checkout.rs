@@ -47,9 +47,9 @@ impl Checkout {
         self.cache.as_ref().unwrap_or(&self.target).join("kafka")
     }
 
-    /// The virtual environment of Python in which schemathesis is. Outlives `cargo clean` in the same way.
-    pub fn schemathesis_home(&self) -> PathBuf {
-        self.cache.as_ref().unwrap_or(&self.target).join("schemathesis")
+    /// The virtual environment of Python in which a tool is. Outlives `cargo clean` in the same way.
+    pub fn python_home(&self, tool: &str) -> PathBuf {
+        self.cache.as_ref().unwrap_or(&self.target).join(tool)
     }
 
     /// Where brokers keep their data, logs and state files.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub const OF_THE_DEMO: &[&str] = &["count_by_key", "demo_version_2", "demo_version_3"];
 /// The operators that ship with weir.
 pub const OPERATORS: &[&str] =
-    &["prefix", "filter_json", "route", "count_by_key", "dedup", "tumbling_sum", "join"];
+    &["prefix", "filter_json", "route", "count_by_key", "dedup", "tumbling_sum", "join", "avro"];
 /// Versions that the soak swaps in.
 pub const SWAPPED: &[&str] = &["swap_good", "swap_traps", "swap_rejects", "swap_slow", "swap_breaks_state"];
 /// Everything that the tests need.
@@ -22,6 +22,7 @@ pub const ALL: &[&str] = &[
     "dedup",
     "tumbling_sum",
     "join",
+    "avro",
     "demo_version_2",
     "demo_version_3",
     "hostile-guests",

@@ -3,8 +3,8 @@
 use crate::broker;
 use crate::checkout::Checkout;
 use crate::debian::{self, Need};
+use crate::python;
 use crate::run;
-use crate::schemathesis;
 use crate::stop::Stop;
 use crate::toolchain::Toolchain;
 use std::path::Path;
@@ -93,7 +93,7 @@ pub fn ensure(checkout: &Checkout, purpose: For) -> Result<(), Stop> {
         needs.extend(broker::needs(checkout));
     }
     if purpose == For::Tests {
-        needs.extend(schemathesis::needs());
+        needs.extend(python::needs());
     }
     debian::provide(&needs)?;
     if purpose.needs_broker() && !broker::needs(checkout).is_empty() {
@@ -101,7 +101,7 @@ pub fn ensure(checkout: &Checkout, purpose: For) -> Result<(), Stop> {
             "the installed Java is older than 17: install a newer one and set JAVA_HOME",
         ));
     }
-    if purpose == For::Tests && !schemathesis::needs().is_empty() {
+    if purpose == For::Tests && !python::needs().is_empty() {
         return Err(Stop::machine(
             "the installed Python is older than 3.10: put a newer python3 on the path",
         ));

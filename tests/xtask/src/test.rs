@@ -6,7 +6,7 @@ use crate::prerequisites::{self, For};
 use crate::step::Steps;
 use crate::stop::Stop;
 use crate::toolchain::Toolchain;
-use crate::{guests, run, schemathesis, weir_binary};
+use crate::{guests, python, run, weir_binary};
 
 /// Which tests.
 #[derive(clap::Args)]
@@ -21,7 +21,8 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<(), Stop> {
     let mut steps = Steps::new(5);
     steps.next("checking the machine");
     prerequisites::ensure(checkout, For::Tests)?;
-    let python = schemathesis::ensure(checkout)?;
+    let schemathesis = python::ensure(checkout, &python::SCHEMATHESIS)?;
+    let confluent_kafka = python::ensure(checkout, &python::CONFLUENT_KAFKA)?;
     steps.next("building the guests (a few minutes the first time)");
     guests::build(checkout, guests::ALL)?;
     steps.next(weir_binary::STEP);
@@ -37,7 +38,7 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<(), Stop> {
         cargo.env(format!("WEIR_TEST_GUEST_{variable}"), value);
         cargo.env("WEIR_TEST_GUEST_CARGO_UNSTABLE_BUILD_STD", "std,panic_abort");
     }
-    cargo.env("WEIR_TEST_SCHEMATHESIS", python);
+    cargo.env("WEIR_TEST_SCHEMATHESIS", schemathesis).env("WEIR_TEST_CONFLUENT_KAFKA", confluent_kafka);
     // Tests that kill or cut off a broker start their own, and can do so only where there are Java and the jars.
     if let Some(home) = jars::home_if_usable(checkout)? {
         cargo.env("WEIR_TEST_KAFKA_HOME", home);

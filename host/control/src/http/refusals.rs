@@ -74,6 +74,8 @@ const TABLE: &[(&str, &str, &[&[Code]])] = &[
     ("GET", "/v1/pipelines/{name}/revisions", &[PIPELINE]),
     ("GET", "/v1/pipelines/{name}/checkpoints", &[PIPELINE, FILES]),
     ("GET", "/v1/pipelines/{name}/events", &[PIPELINE]),
+    ("GET", "/v1/pipelines/{name}/offsets", &[PIPELINE, FILES, &[NotApplied, InvalidPipeline]]),
+    ("POST", "/v1/pipelines/{name}/offsets", &[PIPELINE, JSON, CHANGE, FILES, &[NotApplied, InvalidPipeline, PipelineNotStopped]]),
 
     ("GET", "/v1/pipelines/{name}/savepoints", &[PIPELINE, FILES]),
     ("POST", "/v1/pipelines/{name}/savepoints", &[PIPELINE, JSON, CHANGE, FILES, &[InvalidPipeline]]),
@@ -92,6 +94,9 @@ const TABLE: &[(&str, &str, &[&[Code]])] = &[
     ("POST", "/v1/tokens", &[JSON, CHANGE]),
     ("DELETE", "/v1/tokens/{id}", &[NAME, CHANGE, &[TokenNotFound]]),
     ("GET", "/v1/audit", &[]),
+
+    ("GET", "/v1/upgrade", &[]),
+    ("POST", "/v1/upgrade/finalize", &[CHANGE, &[Unavailable]]),
 ];
 
 /// The codes of a route, in the order of the table of codes; none where there is no such route.

@@ -13,11 +13,10 @@ use std::sync::Arc;
 /// It is to run. `from` counts for the start that follows, and takes the place of what an earlier one asked for.
 pub fn start(control: &Arc<Control>, who: &str, name: &Name, from: &StartFrom) -> Result<Pipeline, Problem> {
     let change = Change::of_pipeline(who, "pipeline.start", name);
-    change_life(control, change, name, &Event::StartAsked, |pipeline, alive| {
+    // Looked for on the disk, so before the store is held.
+    let found = || from.savepoint.as_ref().map_or(Ok(()), |wanted| must_have(control, name, wanted));
+    change_life(control, change, name, &Event::StartAsked, found, |pipeline, alive| {
         must_be_applied(pipeline)?;
-        if let Some(wanted) = &from.savepoint {
-            must_have(control, name, wanted)?;
-        }
         if alive && *from != StartFrom::default() {
             return Err(Problem::new(
                 Code::PipelineNotStopped,
@@ -32,7 +31,7 @@ pub fn start(control: &Arc<Control>, who: &str, name: &Name, from: &StartFrom) -
 /// It is not to run.
 pub fn stop(control: &Arc<Control>, who: &str, name: &Name) -> Result<Pipeline, Problem> {
     let change = Change::of_pipeline(who, "pipeline.stop", name);
-    change_life(control, change, name, &Event::StopAsked, |_, _| Ok(StartFrom::default()))
+    change_life(control, change, name, &Event::StopAsked, || Ok(()), |_, _| Ok(StartFrom::default()))
 }
 
 /// It is to stop, and to run again. How its start was asked to begin holds until a start has begun so.
@@ -43,11 +42,18 @@ pub fn restart(
     if_match: Option<&str>,
 ) -> Result<Pipeline, Problem> {
     let change = Change::of_pipeline(who, "pipeline.restart", name);
-    change_life(control, change, name, &Event::RestartAsked, |pipeline, _| {
-        check_match(Some(pipeline), if_match)?;
-        must_be_applied(pipeline)?;
-        Ok(pipeline.start.clone())
-    })
+    change_life(
+        control,
+        change,
+        name,
+        &Event::RestartAsked,
+        || Ok(()),
+        |pipeline, _| {
+            check_match(Some(pipeline), if_match)?;
+            must_be_applied(pipeline)?;
+            Ok(pipeline.start.clone())
+        },
+    )
 }
 
 /// Its dead letters are to come back: it stops, starts, and handles them before it reads anything else.
@@ -59,16 +65,23 @@ pub fn replay(
     if_match: Option<&str>,
 ) -> Result<Pipeline, Problem> {
     let change = Change::of_pipeline(who, "pipeline.replay", name);
-    change_life(control, change, name, &Event::RestartAsked, |pipeline, _| {
-        check_match(Some(pipeline), if_match)?;
-        must_be_applied(pipeline)?;
-        if pipeline.start.savepoint.is_some() {
-            let message = "a start from a savepoint is still to be made: letters come back behind it";
-            return Err(Problem::new(Code::Conflict, message)
-                .hint(format!("POST /v1/pipelines/{}/restart, and replay when it runs", pipeline.name)));
-        }
-        Ok(StartFrom { replay: Some(letters.clone()), ..pipeline.start.clone() })
-    })
+    change_life(
+        control,
+        change,
+        name,
+        &Event::RestartAsked,
+        || Ok(()),
+        |pipeline, _| {
+            check_match(Some(pipeline), if_match)?;
+            must_be_applied(pipeline)?;
+            if pipeline.start.savepoint.is_some() {
+                let message = "a start from a savepoint is still to be made: letters come back behind it";
+                return Err(Problem::new(Code::Conflict, message)
+                    .hint(format!("POST /v1/pipelines/{}/restart, and replay when it runs", pipeline.name)));
+            }
+            Ok(StartFrom { replay: Some(letters.clone()), ..pipeline.start.clone() })
+        },
+    )
 }
 
 fn change_life(
@@ -76,10 +89,12 @@ fn change_life(
     change: Change,
     name: &Name,
     event: &Event,
+    before: impl FnOnce() -> Result<(), Problem>,
     check: impl FnOnce(&Pipeline, bool) -> Result<StartFrom, Problem>,
 ) -> Result<Pipeline, Problem> {
     control.change(change, |change| {
         control.store.read(|connection| find(connection, name))?;
+        before()?;
         let slot = control.slots.slot(control, name)?;
         let _held = slot.hold();
         let pipeline = control.store.write(|transaction| {

@@ -46,6 +46,8 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/v1/pipelines/{name}/revisions", Token(Viewer)),
     ("GET", "/v1/pipelines/{name}/checkpoints", Token(Viewer)),
     ("GET", "/v1/pipelines/{name}/events", Token(Viewer)),
+    ("GET", "/v1/pipelines/{name}/offsets", Token(Viewer)),
+    ("POST", "/v1/pipelines/{name}/offsets", Token(Deployer)),
 
     ("GET", "/v1/pipelines/{name}/savepoints", Token(Viewer)),
     ("POST", "/v1/pipelines/{name}/savepoints", Token(Deployer)),
@@ -66,6 +68,9 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/v1/tokens", Token(Admin)),
     ("DELETE", "/v1/tokens/{id}", Token(Admin)),
     ("GET", "/v1/audit", Token(Admin)),
+
+    ("GET", "/v1/upgrade", Token(Viewer)),
+    ("POST", "/v1/upgrade/finalize", Token(Admin)),
 ];
 
 /// What the table says of a request.

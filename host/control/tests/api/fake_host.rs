@@ -16,6 +16,7 @@ pub struct FakeHost {
     lives: Mutex<BTreeMap<String, Arc<Life>>>,
     pub starts: Mutex<Vec<StartPipeline>>,
     pub discarded: Mutex<Vec<String>>,
+    pub resets: Mutex<Vec<ResetOffsets>>,
     /// The next starts are refused with this.
     pub refuse_start: Mutex<Option<String>>,
     /// The decision names the candidate's digests.
@@ -28,6 +29,8 @@ pub struct FakeHost {
     pub refuse_swap: Arc<Mutex<Option<BeforeRefusal>>>,
     /// Lives begin only when a test says so.
     pub silent: Mutex<bool>,
+    /// The feature level is the first, not the newest.
+    pub is_unfinalized: Mutex<bool>,
     held: Mutex<Option<(Sender<()>, Receiver<()>)>>,
 }
 
@@ -317,12 +320,56 @@ impl Host for FakeHost {
         std::fs::write(to, b"a tar file").map_err(|error| refused(Reason::Unavailable, &error.to_string()))
     }
 
+    fn offsets(&self, document: &PipelineDocument) -> Result<PipelineOffsets, Refused> {
+        let partition = PartitionOffset {
+            source: "in".to_owned(),
+            topic: document.name.clone(),
+            partition: 0,
+            offset: Some(7),
+            leader_epoch: None,
+            end: Some(9),
+            lag: Some(2),
+            committed_by: Some("checkpoint 7-i1".to_owned()),
+        };
+        let decided = Some("7-i1".to_owned());
+        Ok(PipelineOffsets { decided, manifest: None, group: None, partitions: vec![partition] })
+    }
+
+    fn reset_offsets(&self, _: &PipelineDocument, asked: &ResetOffsets) -> Result<OffsetsReset, Refused> {
+        if asked.to == OffsetsTarget::Snapshot {
+            return Err(refused(Reason::Conflict, "no checkpoint is known"));
+        }
+        self.resets.lock().unwrap().push(asked.clone());
+        let decided = (!asked.dry_run).then(|| "8-i2".to_owned());
+        let (moves, notes) = (Vec::new(), Vec::new());
+        Ok(OffsetsReset { dry_run: asked.dry_run, moves, notes, needs: None, decided, group: None })
+    }
+
     fn discard(&self, pipeline: &str) -> Result<(), Refused> {
         self.discarded.lock().unwrap().push(pipeline.to_owned());
         Ok(())
     }
 
     fn empty_trash(&self, _: Duration) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn upgrade(&self) -> UpgradeStatus {
+        let level = if *self.is_unfinalized.lock().unwrap() { 1 } else { 2 };
+        UpgradeStatus {
+            weir: "0.2.0".to_owned(),
+            level,
+            oldest_level: 1,
+            newest_level: 2,
+            finalized: level == 2,
+            readable_by: format!("0.{level}.0"),
+            formats: [("control".to_owned(), level)].into(),
+            control_known: 2,
+        }
+    }
+
+    fn finalize_upgrade(&self) -> Result<(), Refused> {
+        *self.is_unfinalized.lock().unwrap() = false;
         Ok(())
     }
 }

@@ -14,6 +14,7 @@
 use crate::decision::DecisionRecord;
 use crate::epoch::{CheckpointId, Epoch, Incarnation};
 use crate::manifest::{Manifest, PreparedHandle};
+use crate::remedy::Remedy;
 use crate::verdict::{Facts, FoundManifest, NewPartition, Refusal, Verdict, judge, named, new_partitions};
 
 /// What the rule looks at.
@@ -94,11 +95,29 @@ pub enum SavepointRefusal {
         "the pipeline has gone on beyond savepoint checkpoint {savepoint}: {what}; what it has published since would be published again; add --replay-output to start from the savepoint all the same, or leave out --from-savepoint to go on"
     )]
     Beyond {
+        /// What the person calls the savepoint.
+        asked: String,
         /// The checkpoint of the savepoint.
         savepoint: CheckpointId,
         /// What was found.
         what: String,
     },
+}
+
+impl SavepointRefusal {
+    /// What helps.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            SavepointRefusal::NotOurs(refusal) => refusal.remedy(),
+            SavepointRefusal::HappenedBefore { asked, .. } => {
+                Remedy::FromSavepoint { asked: asked.clone(), again: true }
+            }
+            SavepointRefusal::NotThere(_) => Remedy::Savepoints,
+            SavepointRefusal::Beyond { asked, .. } => {
+                Remedy::FromSavepoint { asked: asked.clone(), again: false }
+            }
+        }
+    }
 }
 
 /// Judges a start from a savepoint.
@@ -141,7 +160,8 @@ pub fn judge_start(start: &SavepointStart<'_>) -> SavepointVerdict {
     };
     let record = named(&facts.committed);
     if let (Some(what), false) = (beyond(facts, record, savepoint), replay_output) {
-        return SavepointVerdict::Refuse(SavepointRefusal::Beyond { savepoint: savepoint.id.clone(), what });
+        let (asked, savepoint) = (start.asked.to_owned(), savepoint.id.clone());
+        return SavepointVerdict::Refuse(SavepointRefusal::Beyond { asked, savepoint, what });
     }
     let known = [record.map(|record| record.id.epoch), facts.hint.as_ref().map(|hint| hint.id.epoch)];
     let last = known.into_iter().flatten().fold(savepoint.id.epoch, Epoch::max);

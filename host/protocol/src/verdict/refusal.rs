@@ -3,6 +3,7 @@
 use crate::decision::Owner;
 use crate::epoch::CheckpointId;
 use crate::position::Partition;
+use crate::remedy::{Remedy, ResetTo};
 
 /// Why recovery is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +22,7 @@ pub enum Refusal {
     },
     /// Metadata that this build cannot read.
     #[error(
-        "partition {partition} carries committed metadata that this weir cannot read ({found:?}): it is another program's, or of a newer weir; use another `group`, or {WAY_OUT}"
+        "partition {partition} carries committed metadata that this weir cannot read ({found:?}): it is another program's, or of a newer weir; use another `group`, or say that its offsets are to be taken over"
     )]
     UnknownMetadata {
         /// Where it was found.
@@ -31,7 +32,7 @@ pub enum Refusal {
     },
     /// The partitions name different checkpoints.
     #[error(
-        "partitions name different checkpoints ({first} and {second}): somebody else has written to the consumer group; {WAY_OUT}"
+        "partitions name different checkpoints ({first} and {second}): somebody else has written to the consumer group"
     )]
     Disagree {
         /// One of them.
@@ -41,7 +42,7 @@ pub enum Refusal {
     },
     /// Somebody changed the offsets.
     #[error(
-        "the offset of {partition} was changed from outside: found {found}, checkpoint {id} says {expected}; set it back, or {WAY_OUT}"
+        "the offset of {partition} was changed from outside: found {found}, checkpoint {id} says {expected}; set it back"
     )]
     OffsetsReset {
         /// Where.
@@ -52,11 +53,11 @@ pub enum Refusal {
         expected: String,
         /// The checkpoint.
         id: String,
+        /// Where one can go on.
+        way: ResetTo,
     },
     /// An entry is gone.
-    #[error(
-        "the committed offset of {partition} is gone (expired or deleted) though checkpoint {id} has it; {WAY_OUT}"
-    )]
+    #[error("the committed offset of {partition} is gone (expired or deleted) though checkpoint {id} has it")]
     EntryMissing {
         /// Where.
         partition: Partition,
@@ -65,7 +66,7 @@ pub enum Refusal {
     },
     /// All entries are gone.
     #[error(
-        "the consumer group has no committed offsets though this data directory has seen checkpoint {last}: the group expired (offsets.retention.minutes), was deleted, or this is another cluster; {WAY_OUT}"
+        "the consumer group has no committed offsets though this data directory has seen checkpoint {last}: the group expired (offsets.retention.minutes), was deleted, or this is another cluster"
     )]
     GroupGone {
         /// What was seen.
@@ -73,7 +74,7 @@ pub enum Refusal {
     },
     /// Without Kafka: none of the inputs is one that was decided about.
     #[error(
-        "the local decision knows none of the inputs that source {sources} reads now ({now}), though this data directory has seen checkpoint {last}: they were moved or renamed, or the pipeline file names others; bring them back to where they were, or {WAY_OUT}"
+        "the local decision knows none of the inputs that source {sources} reads now ({now}), though this data directory has seen checkpoint {last}: they were moved or renamed, or the pipeline file names others; bring them back to where they were"
     )]
     InputsUnknown {
         /// The sources.
@@ -85,7 +86,7 @@ pub enum Refusal {
     },
     /// Without Kafka: an input that is part of the checkpoint is not there.
     #[error(
-        "source {from}: {partition} of checkpoint {id} is not there any more; bring it back to where it was, or {WAY_OUT}"
+        "source {from}: {partition} of checkpoint {id} is not there any more; bring it back to where it was"
     )]
     InputGone {
         /// The source.
@@ -97,7 +98,7 @@ pub enum Refusal {
     },
     /// Without Kafka: the decision is older than the checkpoints beside it.
     #[error(
-        "the local decision is {found}, this data directory has seen {hint}: the file DECISION was brought back from an older copy; bring back the newer one, or {WAY_OUT}"
+        "the local decision is {found}, this data directory has seen {hint}: the file DECISION was brought back from an older copy; bring back the newer one"
     )]
     DecisionWentBack {
         /// The decision.
@@ -107,7 +108,7 @@ pub enum Refusal {
     },
     /// The cluster went back.
     #[error(
-        "the cluster has decision {found}, this data directory has seen {hint}: the cluster lost committed data or was rolled back; {WAY_OUT}"
+        "the cluster has decision {found}, this data directory has seen {hint}: the cluster lost committed data or was rolled back"
     )]
     RolledBack {
         /// The decision.
@@ -117,7 +118,7 @@ pub enum Refusal {
     },
     /// A partition that is part of the checkpoint does not exist any more.
     #[error(
-        "partition {partition} of checkpoint {id} does not exist any more: the topic was deleted and made again with fewer partitions; {WAY_OUT}"
+        "partition {partition} of checkpoint {id} does not exist any more: the topic was deleted and made again with fewer partitions"
     )]
     PartitionGone {
         /// Which.
@@ -126,9 +127,7 @@ pub enum Refusal {
         id: String,
     },
     /// The manifest is needed and not there.
-    #[error(
-        "the decided checkpoint {id} cannot be restored: {why}; {needed}; bring the data directory back, or {WAY_OUT}"
-    )]
+    #[error("the decided checkpoint {id} cannot be restored: {why}; {needed}; bring the data directory back")]
     ManifestLost {
         /// The checkpoint.
         id: CheckpointId,
@@ -147,7 +146,7 @@ pub enum Refusal {
     },
     /// Decisions without a manifest cannot tell a new partition from an expired one.
     #[error(
-        "partition {partition} has no committed offset, and the manifest that would tell whether it is new is lost; {WAY_OUT}"
+        "partition {partition} has no committed offset, and the manifest that would tell whether it is new is lost"
     )]
     CannotTellNew {
         /// Which.
@@ -155,5 +154,52 @@ pub enum Refusal {
     },
 }
 
-/// The command that every refusal names.
-pub const WAY_OUT: &str = "decide where to go on with `weir offsets show FILE` and `weir offsets reset FILE --to-earliest|--to-latest|--to-snapshot`";
+impl Refusal {
+    /// What helps. `docs/REFUSALS.md` has a section for each refusal, with its reasons.
+    pub fn remedy(&self) -> Remedy {
+        let reset = |to| Remedy::Reset { to, only: None };
+        match self {
+            Refusal::ForeignOwner { .. } => Remedy::OwnGroup,
+            // Another version of weir; only that can say what it means.
+            Refusal::UnknownMetadata { found, .. } if is_of_weir(found) => Remedy::Show,
+            Refusal::Future { .. } => Remedy::Show,
+            Refusal::UnknownMetadata { .. } | Refusal::CannotTellNew { .. } => reset(ResetTo::Current),
+            Refusal::OffsetsReset { way, .. } => reset(*way),
+            Refusal::Disagree { .. }
+            | Refusal::EntryMissing { .. }
+            | Refusal::GroupGone { .. }
+            | Refusal::InputGone { .. }
+            | Refusal::DecisionWentBack { .. }
+            | Refusal::RolledBack { .. } => reset(ResetTo::Snapshot),
+            Refusal::InputsUnknown { .. } | Refusal::PartitionGone { .. } | Refusal::ManifestLost { .. } => {
+                reset(ResetTo::Earliest)
+            }
+        }
+    }
+
+    /// The heading of its section in `docs/REFUSALS.md`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Refusal::ForeignOwner { .. } => "foreign-owner",
+            Refusal::UnknownMetadata { .. } => "unknown-metadata",
+            Refusal::Disagree { .. } => "disagree",
+            Refusal::OffsetsReset { .. } => "offsets-reset",
+            Refusal::EntryMissing { .. } => "entry-missing",
+            Refusal::GroupGone { .. } => "group-gone",
+            Refusal::InputsUnknown { .. } => "inputs-unknown",
+            Refusal::InputGone { .. } => "input-gone",
+            Refusal::DecisionWentBack { .. } => "decision-went-back",
+            Refusal::RolledBack { .. } => "rolled-back",
+            Refusal::PartitionGone { .. } => "partition-gone",
+            Refusal::ManifestLost { .. } => "manifest-lost",
+            Refusal::Future { .. } => "future",
+            Refusal::CannotTellNew { .. } => "cannot-tell-new",
+        }
+    }
+}
+
+/// `w2;…`: the form of a decision, of a version that this build does not know.
+fn is_of_weir(metadata: &str) -> bool {
+    let version = metadata.strip_prefix('w').and_then(|rest| rest.split_once(';'));
+    version.is_some_and(|(number, _)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}

@@ -35,6 +35,7 @@ fn manifest(positions: &[(i32, i64)]) -> Manifest {
         started_from: None,
         savepoint: None,
         operator_watermarks: BTreeMap::new(),
+        written_by: None,
     }
 }
 
@@ -122,7 +123,8 @@ fn a_pipeline_that_needs_its_manifest_is_refused_without_it() {
     let facts = Facts { manifest: FoundManifest::Missing, needs_manifest: Some("it has state"), ..healthy() };
     let refusal = refusal(&facts);
     assert!(matches!(refusal, Refusal::ManifestLost { .. }));
-    assert!(refusal.to_string().contains("weir offsets reset"));
+    let called = crate::remedy::Called::default();
+    assert!(refusal.remedy().command(&called).starts_with("weir offsets reset"));
 }
 
 #[test]

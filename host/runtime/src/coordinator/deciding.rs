@@ -18,6 +18,7 @@ impl Coordinator<'_> {
     /// Stores the manifest of all that the subtasks have handed over.
     pub(super) fn snapshot(&mut self, epoch: Epoch) -> Event {
         if let Some(failure) = self.state.failure.take() {
+            self.options.meters.checkpoint.failed.add(1);
             return Event::SnapshotFailed(failure);
         }
         let sources = self.options.version.plan.spec.sources.len();
@@ -57,10 +58,12 @@ impl Coordinator<'_> {
                 self.state.parts.clear();
                 self.reopen(&manifest);
                 self.made = Some((manifest, hash));
+                self.measure_write();
                 Event::Durable
             }
             Err(error) => {
                 tracing::warn!(%epoch, "the checkpoint cannot be stored: {error}");
+                self.options.meters.checkpoint.failed.add(1);
                 Event::SnapshotFailed(error.to_string())
             }
         }
@@ -123,6 +126,7 @@ impl Coordinator<'_> {
         self.parent = id;
         let took = self.options.clock.monotonic() - self.barrier_at;
         self.options.meters.decided(LastCheckpoint { epoch: epoch.0, took }, self.records_at_barrier);
+        self.options.meters.checkpoint.completed(took);
         if tracing::enabled!(tracing::Level::DEBUG) {
             let operators = self.options.meters.operators.iter();
             let longest_gap_us = operators.map(OperatorMeters::take_longest_gap_us).max().unwrap_or(0);

@@ -66,6 +66,7 @@ impl OperatorTask {
         let Some(first) = failed.first() else { return Ok(()) };
         let (spec, meters) = (&self.options.spec, self.meters());
         meters.rejected.add(failed.len() as u64);
+        failed.iter().for_each(|failed| meters.rejections.add(failed.kind));
         self.tally.rejected.add(failed.len() as u64);
         for failed in failed.iter().take(SAMPLES_MAX) {
             self.tally.sample(|| {

@@ -47,6 +47,7 @@ fn stored(store: &CheckpointStore, epoch: u64) -> Manifest {
         started_from: None,
         savepoint: None,
         operator_watermarks: BTreeMap::new(),
+        written_by: None,
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Judged, Recovery};
 use crate::connect::Connected;
 use crate::keyed_start::{self, KeyedStart};
 use weir_protocol::connector::ConnectorError;
+use weir_protocol::remedy::Remedy;
 use weir_protocol::verdict::{KnownPartition, Verdict};
 
 impl Recovery<'_> {
@@ -25,7 +26,8 @@ impl Recovery<'_> {
             return Err(ConnectorError::refused(format!(
                 "the savepoint of pipeline {} is of a finished one: checkpoint {} was drained to the end of its input, all windows are closed; to start from it all the same, run with --restart-finished",
                 manifest.pipeline, manifest.id
-            )));
+            ))
+            .helped_by(Remedy::RestartFinished));
         }
         // The decision of a start from a savepoint holds the savepoint's state as it was, so a crash behind it still
         // divides anew.
@@ -43,6 +45,7 @@ impl Recovery<'_> {
                     "checkpoint {} is decided and cannot be restored: {damage}; bring the file back from a copy, or start from a savepoint (weir run --from-savepoint)",
                     manifest.id
                 ))
+                .helped_by(Remedy::Savepoints)
             })?;
         }
         Ok(start)

@@ -5,9 +5,9 @@ use super::ROUTE;
 use std::sync::Arc;
 use std::time::Duration;
 use weir_protocol::batch::{Batch, push_header};
-use weir_protocol::connector::{BatchLimits, ConnectorError, Polled, SourceReader};
+use weir_protocol::connector::{BatchLimits, ConnectorError, PartitionProgress, Polled, SourceReader};
 use weir_protocol::plan::replay::STAYS;
-use weir_protocol::position::Positions;
+use weir_protocol::position::{Partition, Positions};
 use weir_protocol::replay::{Letter, Replay};
 
 /// Reads the letters of one sink for one subtask.
@@ -82,5 +82,9 @@ impl SourceReader for LettersReader {
 
     fn lag(&self) -> Option<u64> {
         self.inner.lag()
+    }
+
+    fn progress(&self, visit: &mut dyn FnMut(&Partition, PartitionProgress)) {
+        self.inner.progress(visit);
     }
 }

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::manifest::Manifest;
+use weir_protocol::remedy::Remedy;
 use weir_protocol::savepoint::{DESCRIPTION, Savepoint, SavepointFile, stays_inside};
 use weir_protocol::state::{StateBackend, StateFile};
 
@@ -109,7 +110,8 @@ fn check_hash(directory: &Path, file: &SavepointFile) -> Result<(), ConnectorErr
         "{}: found {found}, expected {}; the savepoint is damaged, use another copy",
         path.display(),
         file.checksum
-    )))
+    ))
+    .helped_by(Remedy::Savepoints))
 }
 
 fn not_whole(directory: &Path, file: &str, what: &str) -> ConnectorError {
@@ -117,6 +119,7 @@ fn not_whole(directory: &Path, file: &str, what: &str) -> ConnectorError {
         "{}: {file} {what}; the savepoint is damaged, use another copy",
         directory.display()
     ))
+    .helped_by(Remedy::Savepoints)
 }
 
 /// Copies the files of a savepoint into a directory that exists, and makes them durable.

@@ -27,6 +27,7 @@ fn manifest(epoch: u64) -> Manifest {
         started_from: None,
         savepoint: None,
         operator_watermarks: BTreeMap::new(),
+        written_by: None,
     }
 }
 

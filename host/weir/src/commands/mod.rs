@@ -14,6 +14,7 @@ mod schema;
 mod serve;
 mod state;
 pub mod test;
+pub mod upgrade;
 mod validate;
 
 use crate::failure::{Exit, Failure};
@@ -60,6 +61,9 @@ pub enum Command {
     /// Read what operators keep per key, also beside a running host
     #[command(subcommand)]
     State(state::StateCommand),
+    /// Which weir can open a data directory, and going over to the formats of this one
+    #[command(subcommand)]
+    Upgrade(upgrade::UpgradeCommand),
     /// See a pipeline survive new versions, bad ones too, and being killed
     Demo(demo::Options),
     /// Work on a component in a process with limits; not for people
@@ -113,6 +117,7 @@ impl Command {
             Command::Dlq(command) => dlq::run(&command),
             Command::Savepoint(command) => savepoint::run(&command),
             Command::State(command) => state::run(&command),
+            Command::Upgrade(command) => upgrade::run(&command),
             Command::Demo(options) => demo::run(&options),
             Command::Child(command) => child::run(&command),
         }

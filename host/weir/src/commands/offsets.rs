@@ -1,120 +1,117 @@
-//! `weir offsets`: where a stopped pipeline goes on, and how to change that.
+//! `weir offsets`: where a stopped pipeline goes on, and how to change that; here or on a server.
 
-mod reset;
-mod situation;
+mod arguments;
+mod printed;
 
-use super::{DataDirOptions, PipelineOptions};
+use super::PipelineOptions;
+use super::client::connection::ServerOptions;
+use super::client::offsets::Remote;
+use crate::called;
 use crate::failure::{Exit, Failure};
-use situation::Situation;
-use weir_protocol::decision::Metadata;
-use weir_protocol::position::Position;
+use crate::offsets::{self, Situation};
+use arguments::{StateArgument, TargetOptions};
+use std::path::{Path, PathBuf};
+use weir_control::host::{ChosenTopic, ResetOffsets};
 
 /// Commands about positions.
 #[derive(Debug, clap::Subcommand)]
 pub enum OffsetsCommand {
     /// Show per partition where the pipeline goes on
     Show(ShowOptions),
-    /// Let the pipeline go on elsewhere; a dry run unless --execute is given
+    /// Let a stopped pipeline go on elsewhere, or hand it over; a dry run unless --execute is given
     Reset(ResetOptions),
+}
+
+/// Whose positions.
+#[derive(Debug, clap::Args)]
+struct PlaceOptions {
+    /// The pipeline file; with --server the pipeline's name
+    pipeline: String,
+    /// Set a key of the pipeline file, such as checkpoint.interval=1s
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Where checkpoints are kept; weir-data unless given. With --server or WEIR_SERVER the server is asked instead
+    #[arg(long, env = "WEIR_DATA_DIR", hide_env_values = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerOptions,
 }
 
 /// Options of `weir offsets show`.
 #[derive(Debug, clap::Args)]
 pub struct ShowOptions {
     #[command(flatten)]
-    pipeline: PipelineOptions,
-    #[command(flatten)]
-    data: DataDirOptions,
+    place: PlaceOptions,
 }
 
 /// Options of `weir offsets reset`.
 #[derive(Debug, clap::Args)]
 pub struct ResetOptions {
     #[command(flatten)]
-    pipeline: PipelineOptions,
-    #[command(flatten)]
-    data: DataDirOptions,
+    place: PlaceOptions,
     #[command(flatten)]
     target: TargetOptions,
+    /// Only this topic, or only some of its partitions; may be repeated
+    #[arg(long = "topic", value_name = "TOPIC[:P,P]", value_parser = arguments::chosen)]
+    topics: Vec<ChosenTopic>,
+    /// What becomes of state per key that belongs to other positions
+    #[arg(long, value_enum, value_name = "WHAT")]
+    state: Option<StateArgument>,
+    /// Only say what it would mean, which is what happens without --execute too
+    #[arg(long, conflicts_with = "execute")]
+    dry_run: bool,
     /// Really do it
     #[arg(long)]
     execute: bool,
 }
 
-/// Where to go on.
-#[derive(Debug, Clone, clap::Args)]
-#[group(required = true, multiple = false)]
-pub struct TargetOptions {
-    /// At the first record that is still there
-    #[arg(long)]
-    to_earliest: bool,
-    /// At the end as it is now
-    #[arg(long)]
-    to_latest: bool,
-    /// At the last checkpoint that this data directory knows
-    #[arg(long)]
-    to_snapshot: bool,
-}
-
 /// Shows or resets.
 pub fn run(command: &OffsetsCommand) -> Result<Exit, Failure> {
     match command {
-        OffsetsCommand::Show(options) => show(options),
-        OffsetsCommand::Reset(options) => {
-            let situation = Situation::look(&options.pipeline, &options.data)?;
-            reset::run(situation, &options.target, options.execute)
+        OffsetsCommand::Show(options) => {
+            let found = match options.place.remote()? {
+                Some(remote) => remote.show()?,
+                None => offsets::show(&mut options.place.situation()?)?,
+            };
+            printed::offsets(options.place.server.output, &found);
         }
-    }
-}
-
-fn show(options: &ShowOptions) -> Result<Exit, Failure> {
-    let mut situation = Situation::look(&options.pipeline, &options.data)?;
-    let ends = situation.ends()?;
-    match &situation.record {
-        Some(record) => println!("decided: checkpoint {} (manifest {})", record.id, record.manifest),
-        None => println!("decided: nothing"),
-    }
-    println!("{:<40} {:>12} {:>12} {:>10}  committed by", "partition", "position", "end", "behind");
-    for (known, end) in situation.partitions.iter().zip(&ends) {
-        let position = known.position.map(|position| position.offset);
-        let behind = position.zip(*end).map(|(position, end)| (end - position).max(0));
-        let by = match &known.metadata {
-            Metadata::Empty if known.position.is_none() => "-".to_owned(),
-            Metadata::Empty => "another consumer".to_owned(),
-            Metadata::Decision(record) => format!("checkpoint {}", record.id),
-            Metadata::Unknown(text) => format!("unknown: {text}"),
-        };
-        let name = format!("{} {}", known.source, known.partition);
-        println!("{name:<40} {:>12} {:>12} {:>10}  {by}", shown(position), shown(*end), shown(behind));
+        OffsetsCommand::Reset(options) => {
+            let asked = ResetOffsets {
+                to: options.target.target(),
+                topics: options.topics.clone(),
+                state: options.state.map(StateArgument::asked),
+                dry_run: !options.execute,
+            };
+            if options.execute {
+                eprintln!("looking whether the pipeline is running, for two checkpoint intervals");
+            }
+            let done = match options.place.remote()? {
+                Some(remote) => remote.reset(&asked)?,
+                None => offsets::reset(options.place.situation()?, &asked)?,
+            };
+            printed::reset(options.place.server.output, &done);
+        }
     }
     Ok(Exit::Done)
 }
 
-/// A number, or a dash.
-fn shown(number: Option<i64>) -> String {
-    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
-}
-
-/// What a move from one position to another means for the output.
-fn consequence(from: Option<Position>, to: Position) -> String {
-    match from.map(|from| to.offset - from.offset) {
-        None => "nothing was decided for it".to_owned(),
-        Some(0) => "no change".to_owned(),
-        Some(forward) if forward > 0 => format!("{forward} records are SKIPPED"),
-        Some(back) => format!("{} records are REPEATED", -back),
+impl PlaceOptions {
+    /// The server, where one is named and no data directory is.
+    fn remote(&self) -> Result<Option<Remote<'_>>, Failure> {
+        match (self.server.is_named(), self.data_dir.is_some()) {
+            (false, _) => Ok(None),
+            (true, false) => Remote::new(&self.server, &self.pipeline).map(Some),
+            (true, true) => Err(Failure::configuration(
+                "a server and a directory are both named (--server or WEIR_SERVER, and --data-dir or WEIR_DATA_DIR): leave one out",
+            )),
+        }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_move_says_what_is_repeated_or_skipped() {
-        let from = Some(Position::at(10));
-        assert_eq!(consequence(from, Position::at(4)), "6 records are REPEATED");
-        assert_eq!(consequence(from, Position::at(12)), "2 records are SKIPPED");
-        assert_eq!(consequence(from, Position::at(10)), "no change");
-        assert_eq!(consequence(None, Position::at(0)), "nothing was decided for it");
+    fn situation(&self) -> Result<Situation, Failure> {
+        let file = PathBuf::from(&self.pipeline);
+        let options = PipelineOptions { file, overrides: self.overrides.clone() };
+        let data_dir = self.data_dir.as_deref().unwrap_or(Path::new("weir-data"));
+        let called = called::on_the_command_line(&options.file, data_dir);
+        Situation::of_file(&options, data_dir).map_err(|failure| failure.told(&called))
     }
 }

@@ -1,12 +1,19 @@
 //! `weir run`: a pipeline until it ends, is stopped, or cannot go on.
 
 use super::{DataDirOptions, PipelineOptions, savepoint};
+use crate::called;
 use crate::component_store;
 use crate::connectors::PlanConnectors;
 use crate::failure::{Exit, Failure};
 use crate::logging::{self, LogFormat};
+use crate::memory;
+use crate::metrics::ProbeOptions;
+use crate::metrics::pipeline::PipelineMetrics;
+use crate::metrics::process::ProcessMetrics;
+use crate::metrics::run::RunProbe;
 use crate::pipeline_place;
 use crate::prepared_pipeline::{self, Missing, PreparedPipeline};
+use crate::sampling::Sampler;
 use crate::savepoint_schedule::{RunningSchedule, Schedule};
 use crate::signals;
 use crate::status::Status;
@@ -15,7 +22,8 @@ use std::sync::Arc;
 use weir_kafka::Level;
 use weir_protocol::decision::Owner;
 use weir_protocol::plan::{Guarantee, Plan};
-use weir_runtime::clock::SystemClock;
+use weir_protocol::remedy::Called;
+use weir_runtime::clock::{Clock, SystemClock};
 use weir_runtime::connect::{Connectors, Operators};
 use weir_runtime::data_dir::DataDir;
 use weir_runtime::handle::{NoNotices, no_requests};
@@ -57,6 +65,8 @@ pub struct Options {
     #[arg(long, requires = "from_savepoint")]
     again: bool,
     #[command(flatten)]
+    probes: ProbeOptions,
+    #[command(flatten)]
     data: DataDirOptions,
     /// How log lines on standard error look
     #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
@@ -66,15 +76,24 @@ pub struct Options {
 /// Runs the pipeline of a file.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
     logging::start(options.log_format);
+    let mut called = called::on_the_command_line(&options.pipeline.file, &options.data.data_dir);
+    live(options, &mut called).map_err(|failure| failure.told(&called))
+}
+
+fn live(options: &Options, called: &mut Called) -> Result<Exit, Failure> {
     let file = prepared_pipeline::read_file(&options.pipeline.file, &options.pipeline.overrides)?;
     let data_dir = DataDir::open(&options.data.data_dir)?;
+    let state_memory = file.spec.state_memory_max.unwrap_or_else(memory::default_for_state);
+    let probe = Arc::new(RunProbe::new(ProcessMetrics::new(data_dir.path(), state_memory as u64)));
+    let _probes = options.probes.listen(probe.clone())?;
     let engine =
         Engine::new(Some(data_dir.compiled())).map_err(|error| Failure::failed(error.to_string()))?;
     let PreparedPipeline { plan, operators, metrics } =
         prepared_pipeline::prepare(&file, &engine, Missing::Refused)?;
+    called::by_its_plan(called, &plan);
     let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
     let directory = data_dir.pipeline(&plan.spec.name, &owner)?;
-    let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
+    let meters = Arc::new(Meters::of(&plan));
     let stop = signals::watch(plan.spec.stop_timeout, meters.clone())
         .map_err(|error| Failure::failed(format!("signals cannot be handled: {error}")))?;
     let savepoints = pipeline_place::savepoints(
@@ -92,7 +111,13 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     }
     let connectors = PlanConnectors::new(plan.clone(), directory.clone());
     report_checks(&connectors)?;
-    let status = Status::start(plan.clone(), meters.clone(), metrics);
+    let status = Status::start(plan.clone(), meters.clone(), metrics.clone());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let sampler =
+        Sampler::start().map_err(|error| Failure::failed(format!("no thread for rates: {error}")))?;
+    let recent = sampler.watch(meters.clone());
+    let view = PipelineMetrics::new(plan.clone(), meters.clone(), clock.clone(), metrics, recent);
+    probe.set(&plan.spec.name, view);
     let schedule = schedule(&data_dir, savepoints, &plan, &directory)?;
     let pipeline = plan.spec.name.clone();
     let run = Run {
@@ -102,13 +127,14 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         connectors: Arc::new(connectors) as Arc<dyn Connectors>,
         owner,
         directory,
+        level: data_dir.level().clone(),
         until_end: options.until_end,
         drain: options.drain,
         restart_finished: options.restart_finished,
         verify: options.verify,
         from_savepoint,
         stop,
-        clock: Arc::new(SystemClock::default()),
+        clock,
         meters: meters.clone(),
     };
     let outcome = supervisor::run(&run);
@@ -192,7 +218,7 @@ fn report_checks(connectors: &PlanConnectors) -> Result<(), Failure> {
         None => Ok(()),
         Some(last) => {
             let details = messages.into_iter().map(|message| format!("weir: error: {message}")).collect();
-            Err(Failure { exit: Exit::Configuration, details, message: last })
+            Err(Failure { details, ..Failure::configuration(last) })
         }
     }
 }
@@ -202,14 +228,11 @@ fn end(outcome: Outcome, pipeline: &str, meters: &Meters) -> Result<Exit, Failur
         Outcome::Finished => "finished",
         Outcome::Stopped => "stopped",
         Outcome::Superseded(record) => {
-            return Err(Failure {
-                exit: Exit::Superseded,
-                details: Vec::new(),
-                message: format!(
-                    "{pipeline}: another weir has taken over (checkpoint {}); this one has ended",
-                    record.id
-                ),
-            });
+            let message = format!(
+                "{pipeline}: another weir has taken over (checkpoint {}); this one has ended",
+                record.id
+            );
+            return Err(Failure::new(Exit::Superseded, message));
         }
         Outcome::Failed(error) => return Err(error.into()),
     };

@@ -3,6 +3,8 @@
 use super::DataDirOptions;
 use crate::failure::{Exit, Failure};
 use crate::logging::{self, LogFormat};
+use crate::metrics::ProbeOptions;
+use crate::metrics::serve::ServeProbe;
 use crate::pipeline_file::units;
 use crate::serve::allowed::Allowed;
 use crate::serve::host::WeirHost;
@@ -51,6 +53,8 @@ pub struct Options {
     #[arg(long = "allow-env", value_name = "NAME")]
     allowed_variables: Vec<String>,
     #[command(flatten)]
+    probes: ProbeOptions,
+    #[command(flatten)]
     data: DataDirOptions,
     /// How log lines on standard error look
     #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
@@ -60,6 +64,16 @@ pub struct Options {
 fn parse_bytes(text: &str) -> Result<u64, String> {
     let bytes = units::byte_size(text).and_then(|bytes| u64::try_from(bytes).ok());
     bytes.ok_or_else(|| "expected a size with its unit, such as 64MiB".to_owned())
+}
+
+/// Where a client on this machine finds the server.
+fn url(options: &Options) -> String {
+    let scheme = if options.tls_cert.is_some() { "https" } else { "http" };
+    let mut listen = options.listen;
+    if listen.ip().is_unspecified() {
+        listen.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    format!("{scheme}://{listen}")
 }
 
 /// Serves until a signal asks for the end.
@@ -77,7 +91,9 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let allowed =
         Allowed { files, paths: options.allowed_paths.clone(), variables: options.allowed_variables.clone() };
     let state_memory_max = options.state_memory_max.and_then(|bytes| usize::try_from(bytes).ok());
-    let host = WeirHost::new(data_dir, allowed, state_memory_max)?;
+    let host = WeirHost::new(data_dir, allowed, state_memory_max, url(options))?;
+    let probe = Arc::new(ServeProbe::new(host.process_metrics(), host.metrics().clone()));
+    let _probes = options.probes.listen(probe.clone())?;
     let tls = match (&options.tls_cert, &options.tls_key) {
         (Some(certificates), Some(key)) => {
             Some(TlsFiles { certificates: certificates.clone(), key: key.clone() })
@@ -95,6 +111,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         .map_err(|error| Failure::failed(format!("signals cannot be handled: {error}")))?;
     let service =
         Service::bind(service, Arc::new(host)).map_err(|error| Failure::configuration(error.to_string()))?;
+    probe.set(service.condition());
     // The one line on standard output: scripts read the address from it.
     println!("listening on {}", service.address());
     service.run(stop).map_err(|error| Failure::failed(error.to_string()))?;

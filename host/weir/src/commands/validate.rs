@@ -71,7 +71,7 @@ fn judge(checks: &[Checked]) -> Result<Exit, Failure> {
         _ => Exit::Failed,
     };
     let message = format!("{} of {} checks failed: a start would end", failed + refused, checks.len());
-    Err(Failure { exit, details: Vec::new(), message })
+    Err(Failure { exit, details: Vec::new(), message, remedy: None })
 }
 
 fn count(number: usize, what: &str) -> String {

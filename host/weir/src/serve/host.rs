@@ -1,19 +1,21 @@
 //! The seam of the control plane, question by question.
 
 use super::allowed::Allowed;
-use super::sampling::Sampler;
-use super::{child, comparison, document, dry_run, looking, running, scratch};
+use super::{child, comparison, document, dry_run, looking, offsets, on_disk, running, scratch};
 use crate::failure::Failure;
 use crate::memory;
+use crate::metrics::process::ProcessMetrics;
+use crate::metrics::serve::ServedMetrics;
+use crate::sampling::Sampler;
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use weir_control::host::{
-    CheckpointInfo, Comparison, DryRun, Host, Inspected, LettersAsked, LettersFound, Listener, OnlineCheck,
-    OperatorTest, OperatorTested, PipelineDocument, Refused, RunningPipeline, SavepointInfo, StartPipeline,
-    SwapAsked,
+    CheckpointInfo, Comparison, DryRun, Host, Inspected, LettersAsked, LettersFound, Listener, OffsetsReset,
+    OnlineCheck, OperatorTest, OperatorTested, PipelineDocument, PipelineOffsets, Refused, ResetOffsets,
+    RunningPipeline, SavepointInfo, StartPipeline, SwapAsked, UpgradeStatus,
 };
 use weir_runtime::data_dir::DataDir;
 use weir_state::backend::{SharedStateMemory, StateMemory};
@@ -26,14 +28,20 @@ pub struct WeirHost {
     allowed: Allowed,
     memory: SharedStateMemory,
     sampler: Sampler,
+    /// Where clients find it.
+    url: String,
+    metrics: Arc<ServedMetrics>,
+    state_memory_bytes: usize,
 }
 
 impl WeirHost {
-    /// A host with a data directory. `state_memory_max` is for the keyed state of all pipelines.
+    /// A host with a data directory. `state_memory_max` is for the keyed state of all pipelines, `url` for the commands
+    /// that refusals name.
     pub fn new(
         data_dir: DataDir,
         allowed: Allowed,
         state_memory_max: Option<usize>,
+        url: String,
     ) -> Result<WeirHost, Failure> {
         let engine =
             Engine::new(Some(data_dir.compiled())).map_err(|error| Failure::failed(error.to_string()))?;
@@ -43,7 +51,18 @@ impl WeirHost {
         let memory = SharedStateMemory::new(StateMemory::of(bytes));
         let sampler =
             Sampler::start().map_err(|error| Failure::failed(format!("no thread for rates: {error}")))?;
-        Ok(WeirHost { data_dir, engine, allowed, memory, sampler })
+        let metrics = Arc::default();
+        Ok(WeirHost { data_dir, engine, allowed, memory, sampler, url, metrics, state_memory_bytes: bytes })
+    }
+
+    /// The metrics of its pipelines.
+    pub fn metrics(&self) -> &Arc<ServedMetrics> {
+        &self.metrics
+    }
+
+    /// Those of the process.
+    pub fn process_metrics(&self) -> ProcessMetrics {
+        ProcessMetrics::new(self.data_dir.path(), self.state_memory_bytes as u64)
     }
 
     pub(super) fn data_dir(&self) -> &DataDir {
@@ -60,6 +79,10 @@ impl WeirHost {
 
     pub(super) fn memory(&self) -> &SharedStateMemory {
         &self.memory
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     pub(super) fn sampler(&self) -> &Sampler {
@@ -153,11 +176,33 @@ impl Host for WeirHost {
         self.write_savepoint(pipeline, name, to)
     }
 
+    fn offsets(&self, document: &PipelineDocument) -> Result<PipelineOffsets, Refused> {
+        offsets::show(self, document)
+    }
+
+    fn reset_offsets(
+        &self,
+        document: &PipelineDocument,
+        asked: &ResetOffsets,
+    ) -> Result<OffsetsReset, Refused> {
+        offsets::reset(self, document, asked)
+    }
+
     fn discard(&self, pipeline: &str) -> Result<(), Refused> {
-        self.to_trash(pipeline)
+        self.to_trash(pipeline)?;
+        self.metrics.remove(pipeline);
+        Ok(())
     }
 
     fn empty_trash(&self, older_than: Duration) -> Result<(), Refused> {
         self.take_out_trash(older_than)
+    }
+
+    fn upgrade(&self) -> UpgradeStatus {
+        crate::commands::upgrade::status(self.data_dir.level().level())
+    }
+
+    fn finalize_upgrade(&self) -> Result<(), Refused> {
+        self.data_dir.finalize().map(|_| ()).map_err(on_disk::refused)
     }
 }

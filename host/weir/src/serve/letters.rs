@@ -103,7 +103,7 @@ impl ReplayLife {
         let connectors = PlanConnectors::sharing(plan.clone(), directory.clone(), host.memory().clone());
         let mut letters = DeadLetters::open(&plan, &connectors, &directory).map_err(refused)?;
         let letters = letters.count().map_err(refused)?.taken();
-        let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
+        let meters = Arc::new(Meters::of(&plan));
         let versions = Arc::new(Versions::new(Version { plan, operators }, None));
         Ok(ReplayLife { versions, connectors: Arc::new(connectors), meters, letters })
     }

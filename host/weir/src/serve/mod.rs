@@ -7,8 +7,9 @@
 //!   the state
 //! - [`dry_run`]: a migration on a copy of the newest checkpoint, in a [`scratch`] directory
 //! - [`running`]: a pipeline on its own threads, and what it tells; [`running_status`] is what it says when asked,
-//!   [`sampling`] its rates, [`kept_document`] the document that goes with its state
+//!   [`kept_document`] the document that goes with its state
 //! - [`letters`]: dead letters, and the life in which they come back
+//! - [`offsets`]: where a pipeline goes on
 //! - [`on_disk`]: checkpoints, savepoints, trash
 
 pub mod allowed;
@@ -23,8 +24,8 @@ mod kept_document;
 mod letters;
 mod looking;
 mod next_start;
+mod offsets;
 mod on_disk;
 mod running;
 mod running_status;
-mod sampling;
 mod scratch;

@@ -57,14 +57,16 @@ impl WeirHost {
             let path = store.path(&id);
             // It may go while it is looked at.
             let Ok(bytes) = fs::read(store.manifest_path(&id)) else { continue };
-            let operators =
-                serde_json::from_slice::<Manifest>(&bytes).map(|m| m.operators).unwrap_or_default();
+            let (operators, written_by) = serde_json::from_slice::<Manifest>(&bytes)
+                .map(|manifest| (manifest.operators, manifest.written_by))
+                .unwrap_or_default();
             found.push(CheckpointInfo {
                 id: id.to_string(),
                 epoch: id.epoch.0,
                 bytes: bytes_in(&path),
                 operators,
                 decided: decided.as_ref() == Some(&id),
+                written_by,
             });
         }
         Ok(found)

@@ -6,11 +6,14 @@ use super::kept_document::KeptDocument;
 use super::letters::ReplayLife;
 use super::on_disk::{refused, unavailable};
 use super::running_status::Shape;
-use super::sampling::Recent;
+use crate::called;
 use crate::commands::savepoint::now_ms;
 use crate::connectors::PlanConnectors;
+use crate::guest_voice::GuestMetrics;
+use crate::metrics::pipeline::{PipelineMetrics, SwapCounts};
 use crate::pipeline_place;
 use crate::prepared_pipeline::PreparedPipeline;
+use crate::sampling::Recent;
 use crate::savepoint_schedule::{RunningSchedule, Schedule};
 use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
@@ -23,11 +26,13 @@ use weir_control::host::{
     StartPipeline, SwapAsked, SwapEvent,
 };
 use weir_kafka::Level;
+use weir_protocol::connector::ConnectorError;
 use weir_protocol::decision::Owner;
 use weir_protocol::epoch::{Epoch, Incarnation};
 use weir_protocol::plan::{Guarantee, Plan};
+use weir_protocol::remedy::Called;
 use weir_protocol::swap::Rules;
-use weir_runtime::clock::SystemClock;
+use weir_runtime::clock::{Clock, SystemClock};
 use weir_runtime::connect::Connectors;
 use weir_runtime::handle::{self, Handle, Notices, Refusal, SwapNotice};
 use weir_runtime::meters::Meters;
@@ -50,6 +55,8 @@ struct Running {
     versions: Arc<Versions>,
     prepare: Preparer,
     kept: Arc<KeptDocument>,
+    /// What its operators measure, over all of their versions.
+    guests: GuestMetrics,
 }
 
 /// Starts a pipeline. What is known to be wrong before is refused; the rest comes as events.
@@ -59,12 +66,16 @@ pub fn start(
     listener: Arc<dyn Listener>,
 ) -> Result<Box<dyn RunningPipeline>, Refused> {
     let name = start.document.name.clone();
-    let PreparedPipeline { plan, operators, .. } =
+    let PreparedPipeline { plan, operators, metrics: guests } =
         document::prepare(&start.document, host.allowed(), host.engine())?;
     let candidate = match &start.candidate {
-        Some(candidate) => Some(version(document::prepare(candidate, host.allowed(), host.engine())?)),
+        Some(candidate) => {
+            Some(version(document::prepare(candidate, host.allowed(), host.engine())?, &guests))
+        }
         None => None,
     };
+    let called = called::on_a_server(&plan, host.url());
+    let refused = |error: ConnectorError| refused(ConnectorError { message: error.told(&called), ..error });
     let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
     let directory = host.data_dir().pipeline(&name, &owner).map_err(refused)?;
     let candidate_toml = start.candidate.as_ref().map(|candidate| candidate.toml.clone());
@@ -86,27 +97,39 @@ pub fn start(
         None => None,
     };
     let schedule = schedule(host, &plan, &directory)?;
-    let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
+    let meters = Arc::new(Meters::of(&plan));
     let (stop, stops) = bounded(1);
     let (handle, requests) = handle::channel();
-    let notices = ToListener { pipeline: name.clone(), listener: listener.clone(), kept: kept.clone() };
+    let notices = ToListener {
+        pipeline: name.clone(),
+        listener: listener.clone(),
+        kept: kept.clone(),
+        swaps: host.metrics().swaps(&name),
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let recent = host.sampler().watch(meters.clone());
+    let metrics =
+        PipelineMetrics::new(plan.clone(), meters.clone(), clock.clone(), guests.clone(), recent.clone());
+    host.metrics().set(&name, metrics);
     let shape = Shape::of(&plan);
     let versions = Arc::new(Versions::new(Version { plan, operators }, candidate));
     let running = Running {
         handle,
         stop,
         meters: meters.clone(),
-        recent: host.sampler().watch(meters.clone()),
+        recent,
         shape,
         versions: versions.clone(),
         prepare: preparer(host),
         kept,
+        guests,
     };
     let run = Run {
         versions,
         connectors: Arc::new(connectors) as Arc<dyn Connectors>,
         owner,
         directory,
+        level: host.data_dir().level().clone(),
         until_end: false,
         drain: false,
         restart_finished: start.restart_finished,
@@ -115,13 +138,13 @@ pub fn start(
         stop: stops,
         requests,
         notices: Arc::new(notices),
-        clock: Arc::new(SystemClock::default()),
+        clock,
         meters,
     };
     let thread = std::thread::Builder::new().name(format!("p-{name}"));
     let started = thread.spawn(move || {
-        let replayed = replay.and_then(|replay| replay_first(&run, &replay, &*listener));
-        let ending = replayed.unwrap_or_else(|| live(&run));
+        let replayed = replay.and_then(|replay| replay_first(&run, &replay, &called, &*listener));
+        let ending = replayed.unwrap_or_else(|| live(&run, &called));
         drop(schedule);
         listener.happened(&name, PipelineEvent::Ended(ending));
     });
@@ -130,7 +153,7 @@ pub fn start(
 }
 
 /// The life in which dead letters come back; how the pipeline ended, where it did not come to its next life.
-fn replay_first(run: &Run, replay: &ReplayLife, listener: &dyn Listener) -> Option<Ending> {
+fn replay_first(run: &Run, replay: &ReplayLife, called: &Called, listener: &dyn Listener) -> Option<Ending> {
     if replay.letters > 0 {
         let life = Run {
             versions: replay.versions.clone(),
@@ -142,10 +165,11 @@ fn replay_first(run: &Run, replay: &ReplayLife, listener: &dyn Listener) -> Opti
             stop: run.stop.clone(),
             notices: run.notices.clone(),
             clock: run.clock.clone(),
+            level: run.level.clone(),
             from_savepoint: None,
             ..*run
         };
-        match live(&life) {
+        match live(&life, called) {
             Ending::Finished => {}
             ended => return Some(ended),
         }
@@ -157,12 +181,12 @@ fn replay_first(run: &Run, replay: &ReplayLife, listener: &dyn Listener) -> Opti
 }
 
 /// All lives of the pipeline. A panic in it is the end of this pipeline, and of no other.
-fn live(run: &Run) -> Ending {
+fn live(run: &Run, called: &Called) -> Ending {
     match catch_unwind(AssertUnwindSafe(|| supervisor::run(run))) {
         Ok(Outcome::Finished) => Ending::Finished,
         Ok(Outcome::Stopped) => Ending::Stopped,
         Ok(Outcome::Superseded(record)) => Ending::Superseded(format!("checkpoint {}", record.id)),
-        Ok(Outcome::Failed(error)) => Ending::Failed(error.message),
+        Ok(Outcome::Failed(error)) => Ending::Failed(error.told(called)),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
@@ -171,7 +195,8 @@ fn live(run: &Run) -> Ending {
     }
 }
 
-fn version(prepared: PreparedPipeline) -> Version {
+fn version(prepared: PreparedPipeline, guests: &GuestMetrics) -> Version {
+    prepared.metrics.pour_into(guests);
     Version { plan: prepared.plan, operators: prepared.operators }
 }
 
@@ -237,6 +262,7 @@ struct ToListener {
     pipeline: String,
     listener: Arc<dyn Listener>,
     kept: Arc<KeptDocument>,
+    swaps: Arc<SwapCounts>,
 }
 
 impl Notices for ToListener {
@@ -267,6 +293,7 @@ impl Notices for ToListener {
     }
 
     fn swap(&self, notice: SwapNotice) {
+        self.swaps.notice(&notice);
         // Before anybody hears of it and makes a savepoint.
         match &notice {
             SwapNotice::Prepared | SwapNotice::Probation { .. } => {}
@@ -301,7 +328,8 @@ impl RunningPipeline for Running {
     fn swap(&self, asked: &SwapAsked) -> Result<(), Refused> {
         let prepared = (self.prepare)(&asked.document)?;
         let rules = rules(asked);
-        let swap = || self.handle.swap(&asked.operator, version(prepared), rules).map_err(of_refusal);
+        let version = version(prepared, &self.guests);
+        let swap = || self.handle.swap(&asked.operator, version, rules).map_err(of_refusal);
         self.kept.ask(&asked.document.toml, swap)
     }
 

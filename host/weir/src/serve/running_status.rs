@@ -1,9 +1,10 @@
 //! What a running pipeline says of itself, out of its counters.
 
+use crate::metrics::steps;
 use crate::rates::{Rates, SubtaskRates};
 use std::collections::BTreeMap;
 use weir_control::host::{OperatorStatus, RunningStatus, SubtaskStatus};
-use weir_protocol::plan::{Plan, Stage};
+use weir_protocol::plan::Plan;
 use weir_runtime::meters::{Meters, OperatorMeters, SubtaskMeters};
 
 /// The shape of a pipeline, which no swap changes: names for its counters.
@@ -61,21 +62,13 @@ impl Shape {
     }
 }
 
-fn steps(plan: &Plan, stage: &Stage) -> Vec<String> {
-    let sources = stage.sources.iter().map(|index| format!("source.{}", plan.spec.sources[*index].name));
-    let operators =
-        stage.operators.iter().map(|index| format!("operator.{}", plan.spec.operators[*index].name));
-    let sinks = stage.sinks.iter().map(|index| format!("sink.{}", plan.spec.sinks[*index].name));
-    sources.chain(operators).chain(sinks).collect()
-}
-
 fn operator(
     name: &str,
     meters: &OperatorMeters,
     digests: &BTreeMap<String, String>,
     now_ms: i64,
 ) -> OperatorStatus {
-    let watermark_ms = Some(meters.watermark_ms.get()).filter(|ms| *ms != i64::MIN);
+    let watermark_ms = meters.watermark_ms();
     OperatorStatus {
         operator: name.to_owned(),
         sha256: digests.get(name).cloned().unwrap_or_default(),

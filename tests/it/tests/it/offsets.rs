@@ -20,7 +20,9 @@ fn refused(job: &Job, why: &str) {
     weir.ends_with(4);
     let said = weir.last_line();
     assert!(said.contains(why), "{said}");
-    assert!(said.contains("weir offsets reset FILE"), "{said}");
+    let (file, data) = (job.path("pipeline.toml"), job.data_dir());
+    let command = format!("`weir offsets reset {} --data-dir {} --to-", file.display(), data.display());
+    assert!(said.contains(&command), "{said}");
 }
 
 fn reset(job: &Job, options: &[&str]) -> Weir {

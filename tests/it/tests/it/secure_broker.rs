@@ -71,10 +71,10 @@ impl SecureBroker {
         }
         let format: Vec<&str> = format.iter().map(String::as_str).collect();
         let files = certificates.path().to_owned();
-        let broker = OwnBroker::with(&format, move |directory, port, controller| {
+        let broker = OwnBroker::with(&format, move |directory, own_ports, proxy| {
             // Held until the broker's own were found, so that none is given twice.
             drop(reserved);
-            properties(&own_broker::text(directory, port, controller), ports, &files)
+            properties(&own_broker::text(directory, own_ports, proxy), ports, &files)
         });
         SecureBroker { broker, ports, certificates, users: AtomicUsize::new(0) }
     }
@@ -203,8 +203,7 @@ fn properties(plain: &str, ports: [u16; 3], certificates: &Path) -> String {
         }
         text.push('\n');
     }
-    text += "inter.broker.listener.name=PLAINTEXT
-authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+    text += "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 allow.everyone.if.no.acl.found=false
 super.users=User:ANONYMOUS
 sasl.enabled.mechanisms=SCRAM-SHA-256,SCRAM-SHA-512

@@ -20,6 +20,7 @@ use weir_protocol::epoch::{Epoch, Incarnation};
 use weir_protocol::plan::OperatorLimits;
 use weir_protocol::swap::Rules;
 use weir_runtime::clock::SystemClock;
+use weir_runtime::format_file::LevelInForce;
 use weir_runtime::handle::{Handle, Notices, Refusal, SwapNotice, channel};
 use weir_runtime::meters::Meters;
 use weir_runtime::supervisor::{self, Outcome, Run};
@@ -112,13 +113,14 @@ impl Bench {
         fault: Option<CommitFault>,
     ) -> Bench {
         let current = version(world, running);
-        let meters = Arc::new(Meters::new(current.plan.spec.operators.len(), current.plan.tasks()));
+        let meters = Arc::new(Meters::of(&current.plan));
         let ((handle, requests), (stop, stops), (to, told)) = (channel(), unbounded(), unbounded());
         let run = Run {
             versions: Arc::new(Versions::new(current, candidate.map(|of| version(world, of)))),
             connectors: Arc::new(MemoryConnectors(world.outside.clone())),
             owner: Owner::of("weir.", "simulated"),
             directory: world.directory().to_owned(),
+            level: LevelInForce::newest(),
             until_end: false,
             drain: false,
             restart_finished: false,

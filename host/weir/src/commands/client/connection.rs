@@ -254,7 +254,7 @@ fn refused(status: u16, body: &Value, server: &str) -> Failure {
         _ => hint,
     };
     let exit = if status == 400 || status == 422 { Exit::Configuration } else { Exit::Failed };
-    Failure { exit, details, message: format!("{message}{hint} ({code})") }
+    Failure { details, ..Failure::new(exit, format!("{message}{hint} ({code})")) }
 }
 
 fn line_of(value: &Value) -> String {

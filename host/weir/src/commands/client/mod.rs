@@ -2,10 +2,11 @@
 //!
 //! - [`connection`]: which server, which token, and requests
 //! - [`table`]: what is shown, as a table or as JSON
-//! - [`operators`], [`pipelines`], [`status`], [`swaps`], [`savepoints`], [`tokens`]: the commands, noun by noun
+//! - [`operators`], [`pipelines`], [`status`], [`swaps`], [`savepoints`], [`offsets`], [`tokens`]: the commands, noun by noun
 
 pub mod connection;
 pub mod letters;
+pub mod offsets;
 pub mod operators;
 pub mod pipelines;
 pub mod savepoints;

@@ -1,6 +1,7 @@
 //! `weir dlq replay`: a run of the pipeline in which nothing is read but dead letters.
 
 use super::{SelectionOptions, replay_pipeline};
+use crate::called;
 use crate::commands::client::connection::ServerOptions;
 use crate::commands::client::letters::Remote;
 use crate::commands::savepoint::now_ms;
@@ -11,7 +12,6 @@ use crate::failure::{Exit, Failure};
 use crate::logging::{self, LogFormat};
 use crate::prepared_pipeline::{self, PreparedPipeline};
 use crate::signals;
-use std::path::PathBuf;
 use std::sync::Arc;
 use weir_kafka::Level;
 use weir_protocol::decision::Owner;
@@ -48,6 +48,11 @@ pub struct Options {
 
 /// Replays.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
+    let called = called::on_the_command_line(&options.pipeline.file, &options.data.data_dir);
+    replayed(options).map_err(|failure| failure.told(&called))
+}
+
+fn replayed(options: &Options) -> Result<Exit, Failure> {
     logging::start(options.log_format);
     if let Some(remote) = Remote::of(&options.server, &options.pipeline.file)? {
         return remote.replay(&options.selection.wanted(), options.dry_run);
@@ -80,7 +85,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let plan = prepared.plan.clone();
-    let meters = replay(options, prepared, owner, directory.clone(), connectors.clone())?;
+    let meters = replay(options, prepared, owner, &data_dir, connectors.clone())?;
     let after = DeadLetters::open(&plan, &connectors, &directory)?.count()?;
     let again: u64 = meters.operators.iter().map(|operator| operator.dead_letters.get()).sum();
     println!("{} letters replayed", before.taken());
@@ -95,14 +100,15 @@ fn replay(
     options: &Options,
     prepared: PreparedPipeline,
     owner: Owner,
-    directory: PathBuf,
+    data_dir: &DataDir,
     connectors: Arc<PlanConnectors>,
 ) -> Result<Arc<Meters>, Failure> {
     let PreparedPipeline { plan, operators, .. } = prepared;
-    let meters = Arc::new(Meters::new(plan.spec.operators.len(), plan.tasks()));
+    let meters = Arc::new(Meters::of(&plan));
     let stop = signals::watch(plan.spec.stop_timeout, meters.clone())
         .map_err(|error| Failure::failed(format!("signals cannot be handled: {error}")))?;
     let pipeline = plan.spec.name.clone();
+    let directory = data_dir.pipeline(&pipeline, &owner)?;
     let run = Run {
         versions: Arc::new(Versions::new(Version { plan, operators }, None)),
         requests: no_requests(),
@@ -110,6 +116,7 @@ fn replay(
         connectors: connectors as Arc<dyn Connectors>,
         owner,
         directory,
+        level: data_dir.level().clone(),
         until_end: false,
         drain: false,
         restart_finished: options.restart_finished,
@@ -127,6 +134,7 @@ fn replay(
         Outcome::Superseded(record) => Err(Failure {
             exit: Exit::Superseded,
             details: Vec::new(),
+            remedy: None,
             message: format!("{pipeline}: another weir has taken over (checkpoint {})", record.id),
         }),
         Outcome::Failed(error) => Err(error.into()),

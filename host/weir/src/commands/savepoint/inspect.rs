@@ -28,6 +28,9 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     println!("{:<12} {}", "created", time_text(savepoint.created_ms));
     println!("{:<12} {} in {} files", "bytes", savepoint.size(), savepoint.files.len());
     let manifest = verify(&path, &savepoint, &verifier())?;
+    if let Some(weir) = &manifest.written_by {
+        println!("{:<12} weir {weir}", "written by");
+    }
     for position in &manifest.positions {
         let (source, partition, offset) = (&position.source, &position.partition, position.position.offset);
         println!("{:<12} {source} {partition} at {offset}", "position");

@@ -219,6 +219,15 @@ impl Cluster {
         entries.collect()
     }
 
+    /// The epoch that a group's offsets name, also while a later one is pending.
+    pub fn decided_epoch(&self, group: &str, topic: &str) -> Option<u64> {
+        let consumer = self.consumer("read_uncommitted", group);
+        let mut list = TopicPartitionList::new();
+        list.add_partition(topic, 0);
+        let found = until("the committed offsets", || consumer.committed_offsets(list.clone(), ANSWER).ok());
+        epoch_of(found.elements().first()?.metadata())
+    }
+
     /// Commits plain offsets, as another consumer or `--reset-offsets` does.
     pub fn commit_plainly(&self, group: &str, topic: &str, offsets: &[(i32, i64)]) {
         let consumer = self.consumer("read_committed", group);
@@ -228,6 +237,11 @@ impl Cluster {
         }
         until("the offsets to be committed", || consumer.commit(&list, CommitMode::Sync).ok());
     }
+}
+
+/// The epoch in the metadata of a committed offset.
+pub fn epoch_of(metadata: &str) -> Option<u64> {
+    metadata.split(';').find_map(|part| part.strip_prefix("n=")).and_then(|number| number.parse().ok())
 }
 
 /// A record as it was read.

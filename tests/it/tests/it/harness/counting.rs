@@ -3,6 +3,7 @@
 use super::job::Job;
 use super::server::Server;
 use super::waiting::until;
+use super::weir::Weir;
 use serde_json::Value;
 use std::path::Path;
 
@@ -36,8 +37,16 @@ pub fn is(server: &Server, pipeline: &str, actual: &str) {
 
 /// A server with a pipeline that works.
 pub fn served(stem: &str) -> (Job, Server) {
+    served_with(stem, &[])
+}
+
+/// The same with more options of the server.
+pub fn served_with(stem: &str, options: &[&str]) -> (Job, Server) {
     let job = counting(stem);
-    let server = Server::start(&job.data_dir(), &job.path("serve.log"), &[]);
+    let data = job.data_dir().display().to_string();
+    let mut arguments = vec!["serve", "--listen", "127.0.0.1:0", "--data-dir", &data];
+    arguments.extend(options);
+    let server = Server::of(Weir::start(&arguments, &[], &job.path("serve.log")), &job.data_dir());
     server.deploy(&job);
     works(&server, &job.name);
     (job, server)

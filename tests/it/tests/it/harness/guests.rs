@@ -59,3 +59,18 @@ pub fn guest_of_text(name: &str, directory: &Path) -> String {
     std::fs::write(&file, module).expect("the guest");
     file.display().to_string()
 }
+
+/// The binary for this environment: where it asks for the weir before, and a real one is named, that.
+pub fn weir_for(environment: &[(&str, &str)]) -> PathBuf {
+    let before = environment.iter().any(|(name, _)| *name == "WEIR_NEWEST_LEVEL");
+    real_before().filter(|_| before).unwrap_or_else(|| weir().to_owned())
+}
+
+/// True where a real earlier weir takes the place of the weir before.
+pub fn is_before_real() -> bool {
+    real_before().is_some()
+}
+
+fn real_before() -> Option<PathBuf> {
+    std::env::var_os("WEIR_TEST_BEFORE").filter(|path| !path.is_empty()).map(PathBuf::from)
+}

@@ -184,19 +184,28 @@ brokers = \"{}\"
 
     /// All lines of the files of a files sink, in the order of the files' names.
     pub fn lines(&self, sink: &str) -> Vec<serde_json::Value> {
-        let mut lines = Vec::new();
-        for file in published(&self.path(sink)) {
-            let text = std::fs::read_to_string(&file).expect("a published file");
-            lines.extend(text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")));
-        }
-        lines
+        lines_in(&self.path(sink))
     }
 
     /// The values of those lines.
     pub fn values(&self, sink: &str) -> Vec<String> {
-        let lines = self.lines(sink);
-        lines.iter().filter_map(|line| line["value"].as_str()).map(str::to_owned).collect()
+        values_in(&self.path(sink))
     }
+}
+
+fn lines_in(directory: &Path) -> Vec<serde_json::Value> {
+    let mut lines = Vec::new();
+    for file in published(directory) {
+        let text = std::fs::read_to_string(&file).expect("a published file");
+        lines.extend(text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")));
+    }
+    lines
+}
+
+/// The values of all lines of a files sink's directory.
+pub fn values_in(directory: &Path) -> Vec<String> {
+    let lines = lines_in(directory);
+    lines.iter().filter_map(|line| line["value"].as_str()).map(str::to_owned).collect()
 }
 
 fn published(directory: &Path) -> Vec<PathBuf> {

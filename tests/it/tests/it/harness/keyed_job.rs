@@ -91,11 +91,27 @@ impl KeyedJob {
         self.model.lock().unwrap_or_else(PoisonError::into_inner).saw_state(&kept, &sums);
     }
 
+    /// Compares the letters that are open with the model, when the pipeline has read all input.
+    fn saw_open_letters(&self) {
+        let mut show = self.job.command(&["dlq", "show"], &["--limit", "10000000"], &[]);
+        show.ends_with(0);
+        let lines = show.log();
+        let open = lines.lines().filter(|line| line.starts_with('{')).map(|line| {
+            let letter: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let attempt = letter["attempt"].as_u64().unwrap_or(u64::MAX);
+            (text(&letter["operator"]), text(&letter["letter"]["value"]), attempt)
+        });
+        let open: Vec<_> = open.collect();
+        self.model.lock().unwrap_or_else(PoisonError::into_inner).saw_open_letters(&open);
+    }
+
     /// Compares everything, output and state, when the pipeline was drained to its end.
     pub fn end(&mut self) -> Findings {
         self.stop_load();
         self.watcher.take().into_iter().for_each(Watcher::finish);
         let kept = self.kept_state();
+        self.saw_open_letters();
         let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
         model.saw_drained_state(&kept);
         model.end()

@@ -84,7 +84,8 @@ pub struct KeyedModel {
     late: u64,
     pairs: HashSet<(u64, u64)>,
     dead: BTreeSet<(String, String)>,
-    dead_seen: BTreeSet<(String, String)>,
+    /// Letters by how often their record had come back.
+    dead_seen: BTreeMap<(String, String), BTreeSet<u64>>,
 }
 
 impl KeyedModel {
@@ -195,9 +196,28 @@ impl KeyedModel {
         if !self.dead.contains(&letter) {
             self.wrong(format!("the dead letter {letter:?}"));
         }
-        if !self.dead_seen.insert(letter.clone()) {
-            self.duplicated(format!("the dead letter {letter:?}"));
+        let attempt = record.header(names::ATTEMPT).map_or(Some(0), |text| text.parse().ok());
+        let Some(attempt) = attempt else { return self.wrong(format!("the attempt of {letter:?}")) };
+        if !self.dead_seen.entry(letter.clone()).or_default().insert(attempt) {
+            self.duplicated(format!("the dead letter {letter:?}, attempt {attempt}"));
         }
+    }
+
+    /// What is open when everything is read: every letter once, as its last attempt left it.
+    pub fn saw_open_letters(&mut self, open: &[(String, String, u64)]) {
+        let mut seen = BTreeSet::new();
+        for (operator, value, attempt) in open {
+            let letter = (operator.clone(), value.clone());
+            let last = self.dead_seen.get(&letter).and_then(|attempts| attempts.last().copied());
+            if last != Some(*attempt) {
+                self.wrong(format!("{letter:?} is open with attempt {attempt}, the last is {last:?}"));
+            }
+            if !seen.insert(letter.clone()) {
+                self.duplicated(format!("the open letter {letter:?}"));
+            }
+        }
+        let gone: Vec<_> = self.dead.difference(&seen).cloned().collect();
+        gone.into_iter().for_each(|letter| self.lost(format!("the open letter {letter:?}")));
     }
 
     /// All input is processed, all windows are closed, all output is read.
@@ -214,8 +234,14 @@ impl KeyedModel {
         let open: Vec<_> =
             self.sums.keys().filter(|window| !self.summed.contains(*window)).cloned().collect();
         open.into_iter().for_each(|window| self.lost(format!("the window {window:?}")));
-        let silent: Vec<_> = self.dead.difference(&self.dead_seen).cloned().collect();
-        silent.into_iter().for_each(|letter| self.lost(format!("the dead letter {letter:?}")));
+        let attempts =
+            |letter: &(String, String)| self.dead_seen.get(letter).map_or(0, |seen| seen.len() as u64);
+        let last = |letter: &(String, String)| self.dead_seen.get(letter)?.last().copied();
+        // Attempts are 0, 1, 2 to the last.
+        let silent =
+            self.dead.iter().filter(|letter| last(letter).is_none_or(|last| last + 1 != attempts(letter)));
+        let silent: Vec<_> = silent.cloned().collect();
+        silent.into_iter().for_each(|letter| self.lost(format!("an attempt of the dead letter {letter:?}")));
         let expected = self.expected_pairs();
         for pair in &expected {
             if !self.pairs.remove(pair) {

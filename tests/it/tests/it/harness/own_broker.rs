@@ -1,6 +1,8 @@
-//! A broker that belongs to one test, or to a run without `cargo xtask test`: it can be killed and started again.
+//! A broker that belongs to one test, or to a run without `cargo xtask test`: it can be killed and started again, and
+//! stand behind a proxy that makes its network fail.
 
 use super::waiting::until;
+use proxy::Proxy;
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -19,6 +21,8 @@ pub struct OwnBroker {
     directory: tempfile::TempDir,
     port: u16,
     guard: Option<Child>,
+    /// What clients of its second listener are told to go through.
+    proxy: Proxy,
 }
 
 impl OwnBroker {
@@ -28,17 +32,20 @@ impl OwnBroker {
     }
 
     /// One with properties and arguments of the formatting of its own.
-    pub fn with(format: &[&str], properties: impl FnOnce(&Path, u16, u16) -> String) -> OwnBroker {
+    pub fn with(format: &[&str], properties: impl FnOnce(&Path, [u16; 3], &Proxy) -> String) -> OwnBroker {
         let directory = tempfile::tempdir().expect("a directory for the broker");
-        // Both are open at the same time, or the system could give the same port twice.
-        let ports = [0, 0].map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a free port"));
-        let [port, controller] = ports.map(|listener| listener.local_addr().expect("its address").port());
+        // All are open at the same time, or the system could give the same port twice.
+        let held = [0, 0, 0].map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a free port"));
+        let ports = held.each_ref().map(|listener| listener.local_addr().expect("its address").port());
+        let [port, proxied, _] = ports;
+        let proxy = Proxy::before((Ipv4Addr::LOCALHOST, proxied).into()).expect("a port for the proxy");
+        drop(held);
         let file = directory.path().join("server.properties");
-        fs::write(&file, properties(directory.path(), port, controller)).expect("the broker's properties");
+        fs::write(&file, properties(directory.path(), ports, &proxy)).expect("the broker's properties");
         let (id, file) = (tool(&["random-uuid"]), file.display().to_string());
         let usual = ["format", "--standalone", "-t", id.trim(), "-c", &file];
         tool(&usual.iter().chain(format).copied().collect::<Vec<_>>());
-        let mut broker = OwnBroker { directory, port, guard: None };
+        let mut broker = OwnBroker { directory, port, guard: None, proxy };
         broker.start_again();
         broker
     }
@@ -51,6 +58,16 @@ impl OwnBroker {
     /// Where its files are.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// For clients whose network the test wants to fail.
+    pub fn proxied_address(&self) -> String {
+        self.proxy.address().to_string()
+    }
+
+    /// What stands between those clients and the broker.
+    pub fn proxy(&self) -> &Proxy {
+        &self.proxy
     }
 
     /// Starts the broker with what its disk holds.
@@ -85,18 +102,22 @@ impl Drop for OwnBroker {
     }
 }
 
-/// The properties of a broker that everybody may use.
-pub fn text(directory: &Path, port: u16, controller: u16) -> String {
-    let listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
+/// The properties of a broker that everybody may use. `ports` are those for clients, for the proxy and for the controller.
+pub fn text(directory: &Path, ports: [u16; 3], proxy: &Proxy) -> String {
+    let [port, proxied, controller] = ports;
+    let both = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
+    let (listeners, advertised) =
+        (format!("{both},PROXIED://127.0.0.1:{proxied}"), format!("{both},PROXIED://{}", proxy.address()));
     let data = directory.join("data");
     format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:{controller}
 listeners={listeners}
-advertised.listeners={listeners}
+advertised.listeners={advertised}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT
 log.dirs={}
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
@@ -122,7 +143,8 @@ fn home() -> PathBuf {
     home.expect("no Kafka broker for the tests: run `cargo xtask test`")
 }
 
-fn classes() -> String {
+/// The class path of Kafka's own programs.
+pub fn classes() -> String {
     home().join("libs/*").display().to_string()
 }
 

@@ -62,6 +62,14 @@ impl RawClient {
         Some(Answer { status, body: serde_json::from_str(body).unwrap_or_default() })
     }
 
+    /// All that the server says until it hangs up, as it is.
+    pub fn text(&mut self) -> String {
+        let mut bytes = Vec::new();
+        // A server that hangs up in the middle has said what it has said.
+        let _ = self.0.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// Goes away without a word.
     pub fn leave(self) {
         // It may be gone already.

@@ -105,6 +105,14 @@ impl Server {
         Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
     }
 
+    /// DELETE of something that is there.
+    #[track_caller]
+    pub fn delete(&self, path: &str) {
+        let request = self.agent.delete(self.url(path)).header("authorization", self.bearer());
+        let answer = Server::read(request.call()).expect("an answer");
+        assert!((200..300).contains(&answer.status), "{answer:?}");
+    }
+
     /// GET, or nothing where the server does not answer: it may have been killed.
     pub fn try_get(&self, path: &str) -> Option<Answer> {
         let request = self.agent.get(self.url(path)).header("authorization", self.bearer());

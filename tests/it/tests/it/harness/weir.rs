@@ -18,7 +18,7 @@ pub struct Weir {
 impl Weir {
     /// Starts `weir` with these arguments. Standard output and error go to the log.
     pub fn start(arguments: &[&str], environment: &[(&str, &str)], log: &Path) -> Weir {
-        let mut command = Command::new(super::guests::weir());
+        let mut command = Command::new(super::guests::weir_for(environment));
         command.args(arguments);
         Weir::spawn(command, environment, log)
     }

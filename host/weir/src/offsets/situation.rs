@@ -1,21 +1,25 @@
 //! What is decided for a stopped pipeline, looked at without fencing anybody.
 
-use crate::commands::{DataDirOptions, PipelineOptions};
+use super::refused;
+use crate::commands::PipelineOptions;
 use crate::connectors::PlanConnectors;
 use crate::failure::Failure;
-use crate::prepared_pipeline::{self, Missing};
+use crate::prepared_pipeline::{self, Missing, PreparedPipeline};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use weir_kafka::Level;
+use weir_kafka::{KafkaCluster, Level};
 use weir_protocol::connector::{ConnectorError, ErrorKind, Source};
 use weir_protocol::decision::{DecisionRecord, Metadata, Owner};
 use weir_protocol::epoch::Incarnation;
 use weir_protocol::manifest::Manifest;
-use weir_protocol::plan::Plan;
+use weir_protocol::plan::{Plan, SourceKind};
 use weir_protocol::position::{Partition, Position, Positions};
 use weir_protocol::verdict::{FoundManifest, named};
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::{Connected, Connectors, Operators};
 use weir_runtime::data_dir::DataDir;
+use weir_runtime::format_file::LevelInForce;
+use weir_runtime::recovery::handles_of;
 use weir_wasm::Engine;
 
 /// A partition of a source, and what is decided for it.
@@ -32,9 +36,9 @@ pub struct Known {
     pub metadata: Metadata,
 }
 
-/// A stopped pipeline: its data directory is held while this lives.
+/// A pipeline at which is looked. Where this process may change it, its data directory is held while this lives.
 pub struct Situation {
-    _data_dir: DataDir,
+    _held: Option<DataDir>,
     /// The plan.
     pub plan: Arc<Plan>,
     /// Its operators.
@@ -61,22 +65,34 @@ const LOOK_AGAIN_MAX: std::time::Duration = std::time::Duration::from_secs(15);
 
 impl Situation {
     /// Reads the file, takes the data directory and asks the decision log.
-    pub fn look(pipeline: &PipelineOptions, data: &DataDirOptions) -> Result<Situation, Failure> {
+    pub fn of_file(pipeline: &PipelineOptions, data_dir: &Path) -> Result<Situation, Failure> {
         let file = prepared_pipeline::read_file(&pipeline.file, &pipeline.overrides)?;
-        let data_dir = DataDir::open(&data.data_dir)?;
+        let data_dir = DataDir::open(data_dir)?;
         let engine =
             Engine::new(Some(data_dir.compiled())).map_err(|error| Failure::failed(error.to_string()))?;
         let prepared = prepared_pipeline::prepare(&file, &engine, Missing::Refused)?;
+        let spec = &prepared.plan.spec;
+        let directory = data_dir.pipeline(&spec.name, &Owner::of(&spec.id_prefix, &spec.name))?;
+        let level = data_dir.level().clone();
+        Situation::look(prepared, directory, level, Some(data_dir))
+    }
+
+    /// Asks the decision log. `held` is the data directory, where nobody else holds it for this process.
+    pub fn look(
+        prepared: PreparedPipeline,
+        directory: PathBuf,
+        level: LevelInForce,
+        held: Option<DataDir>,
+    ) -> Result<Situation, Failure> {
         let plan = prepared.plan;
         let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
-        let directory = data_dir.pipeline(&plan.spec.name, &owner)?;
-        let store = CheckpointStore::open(&directory, plan.spec.checkpoint.retain)?;
+        let store = CheckpointStore::open_at(&directory, plan.spec.checkpoint.retain, level)?;
         let incarnation =
             Incarnation::parse(&ulid::Ulid::generate().to_string()).expect("a ULID's text is 26 characters");
         let connectors = PlanConnectors::new(plan.clone(), directory);
         let connected = connectors.connect(&incarnation)?;
         let mut situation = Situation {
-            _data_dir: data_dir,
+            _held: held,
             plan,
             operators: prepared.operators,
             owner,
@@ -92,30 +108,69 @@ impl Situation {
         Ok(situation)
     }
 
+    /// The consumer group whose offsets are the decision, where they are.
+    pub fn group(&self) -> Option<String> {
+        let spec = &self.plan.spec;
+        let own = self.partitions.iter().find(|known| self.is_covered(&known.partition))?;
+        let SourceKind::Kafka { cluster, .. } = &spec.sources[own.index].kind else { return None };
+        let named = spec.clusters.get(cluster)?.group.clone();
+        Some(named.unwrap_or_else(|| format!("{}{}", spec.id_prefix, spec.name)))
+    }
+
+    fn is_covered(&self, partition: &Partition) -> bool {
+        self.connected.decisions.covered(std::slice::from_ref(partition)).contains(partition)
+    }
+
+    /// True where the positions of a source count records.
+    pub fn is_kafka(&self, source: usize) -> bool {
+        matches!(self.plan.spec.sources[source].kind, SourceKind::Kafka { .. })
+    }
+
+    /// Per source the cluster that it reads.
+    pub fn clusters(&self) -> Result<Vec<Option<Arc<KafkaCluster>>>, Failure> {
+        Ok(self.connectors.clusters_of_sources()?)
+    }
+
     /// Refuses where somebody uses the group, or decides while we look: a reset is for a stopped pipeline. One that
     /// is idle meanwhile cannot be seen; it would be fenced, and end as superseded.
     pub fn refuse_running(&mut self) -> Result<(), Failure> {
         let errors = self.connectors.checks().into_iter().filter(|finding| finding.level == Level::Error);
         if let Some(error) = errors.map(|finding| finding.message).next() {
-            return Err(Failure::failed(error));
+            return Err(refused(error));
         }
         // A pipeline without a cluster is held back by the lock of its data directory.
         if self.plan.spec.clusters.is_empty() {
             return Ok(());
         }
         let wait = (self.plan.spec.checkpoint.interval * 2).min(LOOK_AGAIN_MAX);
-        eprintln!("looking for {wait:?} whether the pipeline is running");
+        tracing::info!("looking for {wait:?} whether the pipeline is running");
         std::thread::sleep(wait);
         let wanted: Vec<Partition> = self.partitions.iter().map(|known| known.partition.clone()).collect();
         let covered = self.connected.decisions.covered(&wanted);
         let now = named(&self.connected.decisions.look(&covered)?).cloned();
         match (&now, &self.record) {
-            (Some(now), before) if before.as_ref() != Some(now) => Err(Failure::failed(format!(
+            (Some(now), before) if before.as_ref() != Some(now) => Err(refused(format!(
                 "the pipeline is running: checkpoint {} was decided just now; stop it first",
                 now.id
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// Fences every earlier life, and publishes what the decided checkpoint had prepared.
+    pub fn fence(&mut self) -> Result<(), Failure> {
+        self.connected.decisions.fence()?;
+        let Some(manifest) = &self.manifest else { return Ok(()) };
+        for (sink, spec) in self.connected.sinks.iter_mut().zip(&self.plan.spec.sinks) {
+            sink.recover(&handles_of(&spec.name, &manifest.prepared))?;
+        }
+        Ok(())
+    }
+
+    /// What is decided, read behind the fence.
+    pub fn look_again(&mut self) -> Result<(), Failure> {
+        self.partitions.clear();
+        self.ask()
     }
 
     fn ask(&mut self) -> Result<(), Failure> {

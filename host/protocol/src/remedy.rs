@@ -1,0 +1,213 @@
+//! The one command that helps where a start is refused, as a person would type it.
+
+use crate::position::Partition;
+use std::fmt;
+
+/// How a person calls a pipeline on the command line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Called {
+    /// Its name.
+    pub pipeline: String,
+    /// Its file, as it was typed; none on a server.
+    pub file: Option<String>,
+    /// Its data directory, where that is not the default; none on a server.
+    pub data_dir: Option<String>,
+    /// Where its server listens.
+    pub server: Option<String>,
+    /// NAME of the `[kafka.NAME]` whose group holds its decisions.
+    pub cluster: Option<String>,
+}
+
+/// Where a reset lets the pipeline go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResetTo {
+    /// At the first record that is there.
+    Earliest,
+    /// At the end.
+    Latest,
+    /// At the last checkpoint that is known.
+    Snapshot,
+    /// Where it is committed now.
+    Current,
+}
+
+/// What helps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// A look at what is decided.
+    Show,
+    /// A decision to go on elsewhere.
+    Reset {
+        /// Where.
+        to: ResetTo,
+        /// Only this partition.
+        only: Option<Partition>,
+    },
+    /// Another value of a key of the pipeline file.
+    Set {
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+    },
+    /// A consumer group that nobody else uses.
+    OwnGroup,
+    /// A data directory that nobody else uses.
+    OwnDataDir,
+    /// A start from one of the savepoints that there are.
+    Savepoints,
+    /// A savepoint, from which a changed pipeline can start.
+    NewSavepoint,
+    /// A start from this savepoint, with all that it means.
+    FromSavepoint {
+        /// What the person calls it.
+        asked: String,
+        /// It has happened before.
+        again: bool,
+    },
+    /// A start of a pipeline that was drained to its end.
+    RestartFinished,
+    /// A look at what is kept per key.
+    StateStats,
+}
+
+impl Remedy {
+    /// What it is good for.
+    fn purpose(&self) -> &'static str {
+        match self {
+            Remedy::Show => "what is decided shows",
+            Remedy::Reset { to: ResetTo::Earliest, .. } => "to begin again at the first record that is there",
+            Remedy::Reset { to: ResetTo::Latest, .. } => "to go on at the end",
+            Remedy::Reset { to: ResetTo::Snapshot, .. } => {
+                "to go on from the last checkpoint that is known here"
+            }
+            Remedy::Reset { to: ResetTo::Current, .. } => "to go on from what is committed now",
+            Remedy::Set { .. } => "to start it so",
+            Remedy::OwnGroup => "to start it with a group of its own",
+            Remedy::OwnDataDir => "to start it with a data directory of its own",
+            Remedy::Savepoints => "savepoints to start from shows",
+            Remedy::NewSavepoint => "to keep the state for a start from it",
+            Remedy::FromSavepoint { .. } => "to start from the savepoint all the same",
+            Remedy::RestartFinished => "to start it all the same",
+            Remedy::StateStats => "what state there is shows",
+        }
+    }
+
+    /// The command line.
+    pub fn command(&self, called: &Called) -> String {
+        let (on_file, on_name) = (called.on_file(), called.on_name());
+        let name = quoted(&called.pipeline);
+        match (self, &called.server) {
+            (Remedy::Show, _) => format!("weir offsets show {on_file}"),
+            (Remedy::Reset { to, only }, _) => {
+                let to = match to {
+                    ResetTo::Earliest => "earliest",
+                    ResetTo::Latest => "latest",
+                    ResetTo::Snapshot => "snapshot",
+                    ResetTo::Current => "current",
+                };
+                let only = only.as_ref().map_or_else(String::new, |only| format!(" --topic {only}"));
+                format!("weir offsets reset {on_file}{only} --to-{to}")
+            }
+            (Remedy::Savepoints, _) => format!("weir savepoint list {on_name}"),
+            (Remedy::NewSavepoint, _) => format!("weir savepoint create {on_name}"),
+            (Remedy::StateStats, None) => format!("weir state stats {on_name}"),
+            (Remedy::StateStats, Some(_)) => format!("weir savepoint list {on_name}"),
+            (Remedy::FromSavepoint { asked, again }, server) => {
+                let start = if server.is_some() { "pipeline start" } else { "run" };
+                let again = if *again { " --again" } else { "" };
+                format!("weir {start} {on_file} --from-savepoint {} --replay-output{again}", quoted(asked))
+            }
+            (Remedy::RestartFinished, None) => format!("weir run {on_file} --restart-finished"),
+            (Remedy::RestartFinished, Some(_)) => format!("weir pipeline start {on_file} --restart-finished"),
+            (Remedy::Set { key, value }, None) => {
+                format!("weir run {on_file} --set {}", quoted(&format!("{key}={value}")))
+            }
+            (Remedy::OwnGroup, None) => {
+                let cluster = called.cluster.as_deref().unwrap_or("main");
+                let set = format!("kafka.{cluster}.group={}.own", called.pipeline);
+                format!("weir run {on_file} --set {}", quoted(&set))
+            }
+            (Remedy::OwnDataDir, None) => {
+                let file = called.file.as_deref().unwrap_or(&called.pipeline);
+                format!("weir run {} --data-dir weir-data.{name}", quoted(file))
+            }
+            (Remedy::Set { .. } | Remedy::OwnGroup | Remedy::OwnDataDir, Some(server)) => {
+                format!("weir apply {name}.toml --server {}", quoted(server))
+            }
+        }
+    }
+
+    /// The end of a refusal's line.
+    pub fn told(&self, called: &Called) -> String {
+        let dry = if matches!(self, Remedy::Reset { .. }) { " (a dry run; --execute does it)" } else { "" };
+        format!("{}: `{}`{dry}", self.purpose(), self.command(called))
+    }
+}
+
+impl Called {
+    /// For commands that read the file.
+    fn on_file(&self) -> String {
+        self.with_place(self.file.as_deref().unwrap_or(&self.pipeline))
+    }
+
+    /// For commands that want the name only.
+    fn on_name(&self) -> String {
+        self.with_place(&self.pipeline)
+    }
+
+    fn with_place(&self, operand: &str) -> String {
+        match (&self.server, &self.data_dir) {
+            (Some(server), _) => format!("{} --server {}", quoted(operand), quoted(server)),
+            (None, Some(directory)) => format!("{} --data-dir {}", quoted(operand), quoted(directory)),
+            (None, None) => quoted(operand).to_string(),
+        }
+    }
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> Quoted<'_> {
+    Quoted(word)
+}
+
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._/:=-@+,%".contains(&byte);
+        if !self.0.is_empty() && self.0.bytes().all(plain) {
+            return f.write_str(self.0);
+        }
+        write!(f, "'{}'", self.0.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_has_the_real_names_quoted_where_need_be() {
+        let mut called = Called {
+            pipeline: "orders".to_owned(),
+            file: Some("my files/it's.toml".to_owned()),
+            ..Called::default()
+        };
+        let snapshot = Remedy::Reset { to: ResetTo::Snapshot, only: None };
+        assert_eq!(snapshot.command(&called), r"weir offsets reset 'my files/it'\''s.toml' --to-snapshot");
+        called.file = Some("orders.toml".to_owned());
+        called.data_dir = Some("/var/weir".to_owned());
+        let only = Some(Partition::new("in", 2));
+        let earliest = Remedy::Reset { to: ResetTo::Earliest, only };
+        assert_eq!(
+            earliest.told(&called),
+            "to begin again at the first record that is there: `weir offsets reset orders.toml --data-dir /var/weir --topic in:2 --to-earliest` (a dry run; --execute does it)"
+        );
+        called = Called {
+            pipeline: "orders".to_owned(),
+            server: Some("http://127.0.0.1:8380".to_owned()),
+            ..Called::default()
+        };
+        assert_eq!(Remedy::Show.command(&called), "weir offsets show orders --server http://127.0.0.1:8380");
+    }
+}

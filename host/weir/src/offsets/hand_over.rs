@@ -1,0 +1,138 @@
+//! The way back: what is decided becomes plain offsets of another consumer group, from which another program goes on.
+
+use super::situation::Situation;
+use super::{refused, shown};
+use crate::failure::Failure;
+use weir_control::host::{OffsetsReset, ResetOffsets};
+use weir_kafka::KafkaCluster;
+use weir_protocol::decision::{CommittedOffset, Metadata};
+use weir_protocol::position::{Partition, Position};
+use weir_protocol::reset::Move;
+
+/// Partitions of one cluster, and where they go on.
+struct Part {
+    cluster: std::sync::Arc<KafkaCluster>,
+    offsets: Vec<(Partition, Position)>,
+    there: Vec<CommittedOffset>,
+}
+
+/// Says what would be written to the group, and writes it unless that is all. The pipeline's own decision stays.
+pub fn run(mut situation: Situation, group: &str, asked: &ResetOffsets) -> Result<OffsetsReset, Failure> {
+    if !asked.topics.is_empty() || asked.state.is_some() {
+        return Err(Failure::configuration(
+            "--to-group writes all that is decided, and changes no state: leave out --topic and --state",
+        ));
+    }
+    if situation.record.is_none() {
+        return Err(refused("nothing is decided yet: there is nothing to hand over".to_owned()));
+    }
+    let mut parts = parts_of(&situation, group)?;
+    if !asked.dry_run {
+        situation.refuse_running()?;
+        // What an earlier life left open is undone, and what it had decided is published, before anybody goes on.
+        situation.fence()?;
+        situation.look_again()?;
+        parts = parts_of(&situation, group)?;
+    }
+    let mut report = OffsetsReset {
+        dry_run: asked.dry_run,
+        moves: Vec::new(),
+        notes: Vec::new(),
+        needs: None,
+        decided: None,
+        group: Some(group.to_owned()),
+    };
+    for part in &parts {
+        report.moves.extend(part.moves(&situation).iter().map(shown));
+    }
+    for known in situation.partitions.iter().filter(|known| !situation.is_kafka(known.index)) {
+        report.notes.push(format!("{} is of no Kafka source, and in no group", known.partition));
+    }
+    if situation.plan.is_keyed() {
+        report.notes.push("state stays here: what goes on from these offsets does not have it".to_owned());
+    }
+    if !asked.dry_run {
+        for part in &parts {
+            part.cluster.commit_plainly(group, &part.offsets)?;
+        }
+    }
+    Ok(report)
+}
+
+fn parts_of(situation: &Situation, group: &str) -> Result<Vec<Part>, Failure> {
+    let clusters = situation.clusters()?;
+    let mut parts: Vec<Part> = Vec::new();
+    for known in &situation.partitions {
+        let (Some(cluster), Some(position)) = (&clusters[known.index], known.position) else { continue };
+        let offset = (known.partition.clone(), position);
+        match parts.iter_mut().find(|part| std::sync::Arc::ptr_eq(&part.cluster, cluster)) {
+            Some(part) => part.offsets.push(offset),
+            None => {
+                refuse_group(situation, cluster, group)?;
+                parts.push(Part { cluster: cluster.clone(), offsets: vec![offset], there: Vec::new() });
+            }
+        }
+    }
+    if parts.is_empty() {
+        return Err(refused("no Kafka source of this pipeline has a position to hand over".to_owned()));
+    }
+    for part in &mut parts {
+        let wanted: Vec<Partition> = part.offsets.iter().map(|(partition, _)| partition.clone()).collect();
+        part.there = part.cluster.committed_in(group, &wanted)?;
+        refuse_decisions(&part.there, group)?;
+    }
+    Ok(parts)
+}
+
+/// A group that is at work would overwrite what is written, and one that is ours needs no writing.
+fn refuse_group(situation: &Situation, cluster: &KafkaCluster, group: &str) -> Result<(), Failure> {
+    if situation.group().as_deref() == Some(group) {
+        return Err(refused(format!(
+            "{group} is the pipeline's own group: its committed offsets are what is decided, and a consumer that joins it goes on there; name another group, or none"
+        )));
+    }
+    let facts = cluster.group_facts(group)?;
+    match facts.members {
+        0 => Ok(()),
+        members => Err(refused(format!(
+            "consumer group {group} has {members} active members ({}): stop them, then hand over",
+            facts.state
+        ))),
+    }
+}
+
+/// What another pipeline of weir has decided is never overwritten.
+fn refuse_decisions(there: &[CommittedOffset], group: &str) -> Result<(), Failure> {
+    let decision = there.iter().find_map(|entry| match &entry.metadata {
+        Metadata::Decision(record) => Some((&entry.partition, record)),
+        _ => None,
+    });
+    let Some((partition, record)) = decision else { return Ok(()) };
+    Err(refused(format!(
+        "consumer group {group} belongs to a pipeline of weir: {partition} carries its decision (owner {}); name another group",
+        record.owner
+    )))
+}
+
+impl Part {
+    fn moves(&self, situation: &Situation) -> Vec<Move> {
+        let offsets = self.offsets.iter();
+        let moves = offsets.map(|(partition, to)| Move {
+            source: source_of(situation, partition),
+            partition: partition.clone(),
+            from: self
+                .there
+                .iter()
+                .find(|entry| entry.partition == *partition)
+                .and_then(|entry| entry.position),
+            to: *to,
+            clamped_from: None,
+        });
+        moves.collect()
+    }
+}
+
+fn source_of(situation: &Situation, partition: &Partition) -> String {
+    let known = situation.partitions.iter().find(|known| known.partition == *partition);
+    known.map(|known| known.source.clone()).unwrap_or_default()
+}
