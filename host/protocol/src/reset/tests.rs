@@ -113,7 +113,10 @@ fn positions_that_are_no_numbers_of_records_are_not_counted() {
     for target in
         [Target::ShiftBy(1), Target::Datetime(0), Target::Offsets(vec![(Partition::new("orders", 0), 11)])]
     {
-        assert!(matches!(to(&target, std::slice::from_ref(&file)), Err(ResetRefusal::NotCounted { .. })), "{target:?}");
+        assert!(
+            matches!(to(&target, std::slice::from_ref(&file)), Err(ResetRefusal::NotCounted { .. })),
+            "{target:?}"
+        );
     }
 }
 

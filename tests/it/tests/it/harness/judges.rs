@@ -85,7 +85,7 @@ pub fn console_consumer(cluster: &Cluster, topic: &str, count: usize) -> Vec<Pri
     text.lines().filter(|line| line.starts_with("CreateTime:")).map(printed).collect()
 }
 
-/// `CreateTime:1700000000000 Partition:1 Offset:7 key value`.
+/// `CreateTime:1700000000000 Partition:1 Offset:7 key value`, with tabs between.
 fn printed(line: &str) -> Printed {
     let parts: Vec<&str> = line.split('\t').collect();
     let [timestamp, partition, offset, key, value] = parts[..] else { panic!("five parts: {line:?}") };
