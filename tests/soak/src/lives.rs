@@ -91,7 +91,7 @@ impl Soak {
         brokers_die: bool,
         swaps: u64,
         modules: Modules,
-        binaries: Binaries,
+        mut binaries: Binaries,
     ) -> Soak {
         let broker = OwnBroker::start();
         let mut keyed = KeyedJob::start(&Cluster::at(&broker.address()), "soak", burst, POISON_EVERY);
@@ -100,6 +100,8 @@ impl Soak {
         keyed.job.text = keyed.job.text.replace(&broker.address(), &broker.proxied_address());
         keyed.job.add(PROPERTIES);
         let disk = Disk::mount(keyed.job.path("disk"), keyed.job.data_dir());
+        // A new data directory is of the newest level of the weir that makes it: that is the other one.
+        binaries.change();
         Soak {
             broker,
             keyed,

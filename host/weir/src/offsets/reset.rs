@@ -2,7 +2,7 @@
 
 use super::situation::Situation;
 use super::{refused, shown};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use std::collections::BTreeMap;
 use weir_control::host::{OffsetsReset, OffsetsTarget, ResetOffsets, ResetState};
 use weir_protocol::connector::{ConnectorError, ErrorKind, StartPolicy};
@@ -119,7 +119,17 @@ fn facts(
         Target::Earliest => {
             situation.ask_sources(|source, partitions| source.resolve(partitions, StartPolicy::Earliest))?
         }
-        Target::Latest => situation.ask_sources(|source, partitions| source.ends(partitions))?,
+        Target::Latest => {
+            // A source without an end is no trouble of a moment: the wish does not fit it.
+            let mut endless = false;
+            let ends = situation.ask_sources(|source, partitions| {
+                let ends = source.ends(partitions);
+                ends.inspect_err(|error| endless |= error.kind == ErrorKind::Permanent)
+            });
+            let unfit =
+                |failure| if endless { Failure { exit: Exit::Configuration, ..failure } } else { failure };
+            ends.map_err(unfit)?
+        }
         Target::Datetime(at) if counted.contains(&true) => {
             let at = StartPolicy::Timestamp(*at);
             situation.ask_sources(|source, partitions| unless_permanent(source.resolve(partitions, at)))?

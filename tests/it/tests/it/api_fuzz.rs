@@ -114,9 +114,18 @@ fn succeeded(answers: &Path, operations: &BTreeSet<(String, String)>) -> BTreeSe
     entries.iter().filter_map(of).collect()
 }
 
+/// A pipeline that has somewhere to put what it cannot handle.
+fn with_letters(stem: &str) -> Job {
+    let mut job = counting(stem);
+    job.text = job.text.replace("[sink.out]", "on_error = { dead_letter = \"dead\" }\n[sink.out]");
+    let directory = format!("{}-dead", job.name);
+    job.add(&format!("[sink.dead]\nkind = \"files\"\ndirectory = \"{directory}\""));
+    job
+}
+
 #[test]
 fn no_generated_request_is_answered_otherwise_than_the_document_says() {
-    let (kept, given) = (counting("fuzz-kept"), counting("fuzz-given"));
+    let (kept, given) = (with_letters("fuzz-kept"), with_letters("fuzz-given"));
     let server = Server::start(&kept.data_dir(), &kept.path("serve.log"), &[]);
     let there = what_is_there(&server, &kept, &given);
     let answers = kept.path("answers.har");
