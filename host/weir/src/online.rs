@@ -11,6 +11,7 @@ use weir_protocol::decision::Owner;
 use weir_protocol::epoch::Incarnation;
 use weir_protocol::permission::Resource;
 use weir_protocol::plan::Plan;
+use weir_protocol::remedy::Called;
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::Connectors;
 use weir_runtime::data_dir::DataDir;
@@ -43,17 +44,17 @@ pub enum Outcome {
 }
 
 /// Makes all checks.
-pub fn checks(pipeline: &PreparedPipeline, data_dir: &Path) -> Vec<Checked> {
+pub fn checks(pipeline: &PreparedPipeline, data_dir: &Path, called: &Called) -> Vec<Checked> {
     let plan = &pipeline.plan;
     let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
     let directory = DataDir::pipeline_path(data_dir, &plan.spec.name);
     let connectors = PlanConnectors::new(plan.clone(), directory.clone());
     let mut found: Vec<Checked> = connectors.look().into_iter().flat_map(of_cluster).collect();
     let reachable = found.iter().all(|checked| checked.outcome != Outcome::Failed);
-    found.push(data_directory(data_dir, &directory, &owner));
+    found.push(data_directory(data_dir, &directory, &owner, called));
     // What is decided is asked of the clusters, and a missing permission or topic is told above.
     if reachable {
-        found.push(decision(pipeline, &connectors, &directory, &owner));
+        found.push(decision(pipeline, &connectors, &directory, (&owner, called)));
     }
     found.extend(unasked(plan));
     if let Some(sink) = connectors.repeating_sink() {
@@ -83,10 +84,10 @@ fn of_cluster(looked: Looked) -> Vec<Checked> {
     findings.into_iter().map(of_finding).collect()
 }
 
-fn data_directory(data_dir: &Path, directory: &Path, owner: &Owner) -> Checked {
+fn data_directory(data_dir: &Path, directory: &Path, owner: &Owner, called: &Called) -> Checked {
     let shown = data_dir.display();
     let (outcome, message) = match (DataDir::is_owned(directory, owner), DataDir::holder(data_dir)) {
-        (Err(error), _) => (Outcome::Refused, error.message),
+        (Err(error), _) => (Outcome::Refused, error.told(called)),
         (Ok(_), Some(holder)) if holder != std::process::id() => (
             Outcome::Warning,
             format!(
@@ -106,13 +107,13 @@ fn decision(
     pipeline: &PreparedPipeline,
     connectors: &PlanConnectors,
     directory: &Path,
-    owner: &Owner,
+    (owner, called): (&Owner, &Called),
 ) -> Checked {
     let foreseen = foresee(pipeline, connectors, directory, owner);
     let (outcome, message) = match foreseen {
         Ok(foreseen) => told(&foreseen),
-        Err(error) if error.kind == ErrorKind::Refused => (Outcome::Refused, error.message),
-        Err(error) => (Outcome::Failed, error.message),
+        Err(error) if error.kind == ErrorKind::Refused => (Outcome::Refused, error.told(called)),
+        Err(error) => (Outcome::Failed, error.told(called)),
     };
     Checked { check: "decision".to_owned(), outcome, message }
 }

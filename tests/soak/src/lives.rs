@@ -120,7 +120,8 @@ impl Soak {
     /// Lives until the time is over and all that was asked for is done. False where something went wrong.
     pub fn run(&mut self, time: Duration) -> bool {
         while self.began.elapsed() < time || !self.has_done_what_was_asked() {
-            if self.moments.next(CHANGE_EVERY) == 0 {
+            // The first life makes the data directory, in a level that both can read.
+            if self.moments.next(CHANGE_EVERY) == 0 && self.progress().0 > 0 {
                 self.binaries.change();
                 self.summary.changes_of_binary += 1;
             }

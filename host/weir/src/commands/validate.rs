@@ -1,6 +1,7 @@
 //! `weir validate`: everything that can be wrong with a pipeline file, without running anything.
 
 use super::{DataDirOptions, PipelineOptions};
+use crate::called;
 use crate::failure::{Exit, Failure};
 use crate::online::{self, Checked, Outcome};
 use crate::pipeline_file::PipelineFile;
@@ -31,7 +32,9 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     if !options.online {
         return Ok(Exit::Done);
     }
-    judge(&online::checks(&pipeline, &options.data.data_dir))
+    let mut called = called::on_the_command_line(&options.pipeline.file, &options.data.data_dir);
+    called::by_its_plan(&mut called, &pipeline.plan);
+    judge(&online::checks(&pipeline, &options.data.data_dir, &called))
 }
 
 fn report(path: &Path, file: &PipelineFile) {

@@ -2,6 +2,7 @@
 
 use super::document;
 use super::host::WeirHost;
+use crate::called;
 use crate::online::{self, Checked, Outcome};
 use serde_json::Value;
 use weir_control::host::{CheckOutcome, OnlineCheck, PipelineDocument, Refused};
@@ -36,7 +37,8 @@ fn rename(value: &mut Value, from: &str, to: &str) {
 /// Every check of a start.
 pub fn look(host: &WeirHost, document: &PipelineDocument) -> Result<Vec<OnlineCheck>, Refused> {
     let prepared = document::prepare(document, host.allowed(), host.engine())?;
-    let checks = online::checks(&prepared, host.data_dir().path());
+    let called = called::on_a_server(&prepared.plan, host.url());
+    let checks = online::checks(&prepared, host.data_dir().path(), &called);
     let shown = |Checked { check, outcome, message }| OnlineCheck {
         check,
         outcome: match outcome {
