@@ -81,7 +81,8 @@ pub struct KeyedModel {
     counted: BTreeMap<String, u64>,
     sums: BTreeMap<(String, i64), i64>,
     summed: BTreeSet<(String, i64)>,
-    late: u64,
+    /// Letters of `sums` that came back when their window was over: their values are not looked at then.
+    late: BTreeSet<String>,
     pairs: HashSet<(u64, u64)>,
     dead: BTreeSet<(String, String)>,
     /// Letters by how often their record had come back.
@@ -121,10 +122,7 @@ impl KeyedModel {
         match role {
             Role::Counts => self.saw_count(record),
             Role::Sums => self.saw_sum(record),
-            Role::Late => {
-                self.late += 1;
-                self.wrong(format!("{} of {} is late, and nothing can be", record.text(), key_of(record)));
-            }
+            Role::Late => self.saw_late(record),
             Role::Pairs => self.saw_pair(record),
             Role::Dead => self.saw_dead(record),
         }
@@ -191,6 +189,16 @@ impl KeyedModel {
         }
     }
 
+    /// Only a letter that came back can be late.
+    fn saw_late(&mut self, record: &Record) {
+        let came_back = record.header(names::ATTEMPT).is_some() && record.text().starts_with(POISON);
+        if !came_back {
+            self.wrong(format!("{} of {} is late, and nothing can be", record.text(), key_of(record)));
+        } else if !self.late.insert(record.text()) {
+            self.duplicated(format!("the late letter {}", record.text()));
+        }
+    }
+
     fn saw_dead(&mut self, record: &Record) {
         let letter = (record.header(names::OPERATOR).unwrap_or_default(), record.text());
         if !self.dead.contains(&letter) {
@@ -214,6 +222,11 @@ impl KeyedModel {
             }
             if !seen.insert(letter.clone()) {
                 self.duplicated(format!("the open letter {letter:?}"));
+            }
+        }
+        for value in self.late.clone() {
+            if !seen.insert(("sums".to_owned(), value.clone())) {
+                self.duplicated(format!("the open letter {value} of sums, which came back and was late"));
             }
         }
         let gone: Vec<_> = self.dead.difference(&seen).cloned().collect();
