@@ -12,8 +12,9 @@ use weir_protocol::batch::Batch;
 use weir_protocol::connector::{BatchLimits, ConnectorError, Polled, StartPolicy};
 use weir_protocol::decision::Metadata;
 use weir_protocol::epoch::Incarnation;
+use weir_protocol::feature_level::FeatureLevel;
 use weir_protocol::plan::replay::{is_letters, sink_of_letters};
-use weir_protocol::plan::{Plan, SourceKind};
+use weir_protocol::plan::{Decider, Plan, SourceKind};
 use weir_protocol::position::{Partition, Position, Positions};
 use weir_protocol::replay::{Letter, Replay, Stays};
 use weir_protocol::verdict::{FoundManifest, named};
@@ -25,6 +26,23 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// How much is read at once.
 const LIMITS: BatchLimits = BatchLimits { rows_max: 1000, bytes_max: 4 << 20 };
+
+/// Refused where a replay's end would only be in manifests that the weir before passes over: the same letters would come
+/// back once more behind it.
+pub fn may_be_replayed(plan: &Plan, level: FeatureLevel) -> Result<(), String> {
+    let decides = matches!(plan.decider(|a, b| a == b), Decider::SourcePartitions(_));
+    let letters = plan.spec.sources.iter().filter(|spec| is_letters(&spec.name));
+    match letters.into_iter().find(|spec| !decides || !spec.kind.decides()) {
+        Some(spec) if level < MANIFEST_CARRIES_LETTERS => Err(format!(
+            "sink.{}: where the replay of its letters ends is kept in manifests only, and the data directory is of feature level {level}: a weir of before that runs this pipeline once more would forget it; `weir upgrade finalize` first",
+            sink_of_letters(&spec.name).unwrap_or_default()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The first level whose readers all carry on what a manifest says of letters.
+const MANIFEST_CARRIES_LETTERS: FeatureLevel = FeatureLevel(2);
 
 /// The letters of a pipeline, sink by sink. Looking at them fences nobody and changes nothing.
 pub struct DeadLetters {

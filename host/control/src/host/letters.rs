@@ -27,6 +27,8 @@ pub struct LettersAsked {
     pub records: bool,
     /// How many are told at the most; all are counted.
     pub limit: usize,
+    /// They are to come back: refused where that cannot be.
+    pub replays: bool,
 }
 
 /// What there is.

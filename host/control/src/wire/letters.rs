@@ -44,7 +44,7 @@ impl LettersQuery {
             kinds: self.kind.into_iter().collect(),
             since: self.since,
         };
-        Ok(LettersAsked { selected, all: self.all, records: self.records, limit })
+        Ok(LettersAsked { selected, all: self.all, records: self.records, limit, replays: false })
     }
 }
 

@@ -5,10 +5,10 @@ use super::host::WeirHost;
 use super::on_disk::refused;
 use crate::commands::savepoint::now_ms;
 use crate::connectors::PlanConnectors;
-use crate::dead_letters::DeadLetters;
 use crate::dead_letters::lines::{line_of_json, with_record};
 use crate::dead_letters::selection::{parse_kind, since_ms};
 use crate::dead_letters::summary::Summary;
+use crate::dead_letters::{DeadLetters, may_be_replayed};
 use crate::prepared_pipeline::PreparedPipeline;
 use std::sync::Arc;
 use weir_control::host::{LettersAsked, LettersFound, LettersSelected, PipelineDocument, Reason, Refused};
@@ -61,6 +61,11 @@ impl WeirHost {
         asked: &LettersAsked,
     ) -> Result<LettersFound, Refused> {
         let plan = prepare(self, document, &selection(&asked.selected)?)?.plan;
+        if asked.replays {
+            let conflict =
+                |message| Refused { reason: Reason::Conflict, message, hint: None, problems: vec![] };
+            may_be_replayed(&plan, self.data_dir().level().level()).map_err(conflict)?;
+        }
         let directory = self.directory(&document.name);
         let connectors = PlanConnectors::sharing(plan.clone(), directory.clone(), self.memory().clone());
         let mut letters = DeadLetters::open(&plan, &connectors, &directory).map_err(refused)?;

@@ -322,3 +322,23 @@ fn a_served_pipeline_replays_its_letters_and_goes_on() {
     complete(&job, &all);
     assert_eq!(server.get(&path).expect(200)["replayable"], 0);
 }
+
+#[test]
+fn letters_whose_place_is_only_in_manifests_come_back_when_no_older_weir_can_forget_it() {
+    let mut job = Job::local("dlq-level");
+    std::fs::write(job.path("input.txt"), "poison\nfine\n").unwrap();
+    job.add("[source.lines]\nkind = \"files\"\npath = \"input.txt\"\nformat = \"raw\"");
+    let rest = "config = { behaviour = \"trap_on_value\" }\non_error = { dead_letter = \"dead\" }";
+    job.add_operator("hostile", "lines", "hostile_guests", rest);
+    job.add_files_sink("files", "hostile");
+    job.add("[sink.dead]\nkind = \"files\"\ndirectory = \"dead\"");
+    job.start_with(&["--until-end"], &[("WEIR_NEWEST_LEVEL", "1")]).ends_with(0);
+    mend(&mut job);
+    let mut refused = job.command(&["dlq", "replay"], &[], &[]);
+    refused.ends_with(4);
+    assert!(refused.last_line().contains("`weir upgrade finalize` first"), "{}", refused.last_line());
+    let data = job.data_dir().display().to_string();
+    Weir::start(&["upgrade", "finalize", "--data-dir", &data], &[], &job.path("finalize.log")).ends_with(0);
+    assert!(dlq(&job, "replay", &[]).log().contains("1 letters replayed"));
+    assert_eq!(job.values("files"), ["fine", "poison"]);
+}

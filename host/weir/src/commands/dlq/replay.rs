@@ -7,7 +7,7 @@ use crate::commands::client::letters::Remote;
 use crate::commands::savepoint::now_ms;
 use crate::commands::{DataDirOptions, PipelineOptions};
 use crate::connectors::PlanConnectors;
-use crate::dead_letters::DeadLetters;
+use crate::dead_letters::{self, DeadLetters};
 use crate::failure::{Exit, Failure};
 use crate::logging::{self, LogFormat};
 use crate::prepared_pipeline::{self, PreparedPipeline};
@@ -70,6 +70,8 @@ fn replayed(options: &Options) -> Result<Exit, Failure> {
     let engine =
         Engine::new(Some(data_dir.compiled())).map_err(|error| Failure::failed(error.to_string()))?;
     let prepared = replay_pipeline(&file, &engine, &selection)?;
+    dead_letters::may_be_replayed(&prepared.plan, data_dir.level().level())
+        .map_err(|why| Failure::new(Exit::NeedsPerson, why))?;
     let spec = &prepared.plan.spec;
     let owner = Owner::of(&spec.id_prefix, &spec.name);
     let directory = data_dir.pipeline(&spec.name, &owner)?;
