@@ -258,6 +258,11 @@ pub trait DecisionLog: Send {
     /// their committed offset, one stand-in where it is not.
     fn covered(&self, partitions: &[Partition]) -> Vec<Partition>;
 
+    /// True where the decision is one stand-in, whose offset is the epoch: whatever else is called like it.
+    fn is_stand_in(&self) -> bool {
+        !self.covered(&[]).is_empty()
+    }
+
     /// Opens the transaction of an epoch. From here on its sinks may write.
     fn begin(&mut self, epoch: Epoch) -> Result<(), ConnectorError>;
 

@@ -16,6 +16,8 @@ pub mod names {
     pub const OFFSET: &str = "weir-error-offset";
     /// The operator's name in the pipeline.
     pub const OPERATOR: &str = "weir-error-operator";
+    /// The pipeline: what its transactional ids begin with.
+    pub const PIPELINE: &str = "weir-error-pipeline";
     /// SHA-256 of the operator's bytes.
     pub const DIGEST: &str = "weir-error-digest";
     /// How it failed: a name of [`crate::connector::FailureKind`].
@@ -51,6 +53,8 @@ pub struct FailedRow {
 /// Who failed.
 #[derive(Debug, Clone, Copy)]
 pub struct Blamed<'a> {
+    /// The pipeline, with its id prefix.
+    pub pipeline: &'a str,
     /// The operator's name in the pipeline.
     pub operator: &'a str,
     /// SHA-256 of its bytes, in hex.
@@ -116,6 +120,7 @@ fn push_error_headers(entry: &mut Vec<u8>, origin: Option<&Origin>, failed: &Fai
         push_header(entry, names::OFFSET, Some(origin.offset.to_string().as_bytes()));
     }
     push_header(entry, names::OPERATOR, Some(blamed.operator.as_bytes()));
+    push_header(entry, names::PIPELINE, Some(blamed.pipeline.as_bytes()));
     push_header(entry, names::DIGEST, Some(blamed.digest.as_bytes()));
     push_header(entry, names::KIND, Some(failed.kind.name().as_bytes()));
     push_header(entry, names::MESSAGE, Some(one_line(&failed.message).as_bytes()));
@@ -159,8 +164,13 @@ mod tests {
     use crate::batch::headers;
     use std::sync::Arc;
 
-    const BLAMED: Blamed<'_> =
-        Blamed { operator: "prefix", digest: "ab12", given: Given::Record("in"), now_ms: 1234 };
+    const BLAMED: Blamed<'_> = Blamed {
+        pipeline: "weir.p",
+        operator: "prefix",
+        digest: "ab12",
+        given: Given::Record("in"),
+        now_ms: 1234,
+    };
 
     fn input(value: &[u8]) -> Batch {
         let topic: Arc<str> = "orders".into();
@@ -196,6 +206,7 @@ mod tests {
             (names::PARTITION, "3"),
             (names::OFFSET, "41"),
             (names::OPERATOR, "prefix"),
+            (names::PIPELINE, "weir.p"),
             (names::DIGEST, "ab12"),
             (names::KIND, "trap"),
             (names::MESSAGE, "boom at line 3"),

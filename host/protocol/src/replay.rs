@@ -1,7 +1,7 @@
 //! Dead letters on their way back: which of them a replay takes, whose input each enters, and as what record.
 //!
 //! - **D1** A letter that a replay passes is dealt with: it has entered an operator, or it was written again behind the
-//!   letters that were there when the replay began. So one position per partition tells what is open, and that position
+//!   letters that were there when the replay began; what is no letter of this pipeline is passed and left. So one position per partition tells what is open, and that position
 //!   is part of the decision.
 //! - **D2** What enters the operator is the record as it was: its key, value, timestamp and own headers, with
 //!   [`names::ATTEMPT`] counting how often it came back.
@@ -33,6 +33,8 @@ pub struct Target {
 /// What a replay does with the letters of one sink.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Replay {
+    /// Whose letters, with its id prefix: others may write to the same topic.
+    pub pipeline: String,
     /// Which letters.
     pub selection: Selection,
     /// The operators that write dead letters to the sink, port by port.
@@ -42,6 +44,8 @@ pub struct Replay {
 /// What the headers of a dead letter say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Letter {
+    /// The pipeline, with its id prefix; letters of older versions do not name it.
+    pub pipeline: Option<String>,
     /// The operator that failed.
     pub operator: String,
     /// How: a name of [`FailureKind`].
@@ -75,6 +79,9 @@ pub enum Stays {
     /// Nothing says which operator failed.
     #[error("it is no dead letter of weir: it has no header weir-error-operator")]
     Foreign,
+    /// Another pipeline writes to the same topic.
+    #[error("it is a letter of pipeline {0}")]
+    OtherPipeline(String),
     /// Only a part of the record is there.
     #[error("the record was cut to fit the sink ({0})")]
     Cut(String),
@@ -95,6 +102,13 @@ pub enum Stays {
     /// The operator has several ports, and the letter does not say which.
     #[error("operator {0} has several input ports, and a letter of this age does not name one")]
     PortUnknown(String),
+}
+
+impl Stays {
+    /// True for what is not ours: it is passed over where it is, and not written again.
+    pub fn is_passed_over(&self) -> bool {
+        matches!(self, Stays::Foreign | Stays::OtherPipeline(_))
+    }
 }
 
 impl Letter {
@@ -121,6 +135,7 @@ impl Letter {
                 .then(|| std::str::from_utf8(value.unwrap_or_default()).ok()?.parse().ok())
         };
         let mut letter = Letter {
+            pipeline: text(names::PIPELINE),
             operator: text(names::OPERATOR)?,
             kind: text(names::KIND).unwrap_or_default(),
             message: text(names::MESSAGE).unwrap_or_default(),
@@ -166,6 +181,9 @@ impl Replay {
     /// The target that a letter enters, or why it stays.
     pub fn target(&self, letter: Option<&Letter>, timestamp_ms: i64) -> Result<usize, Stays> {
         let letter = letter.ok_or(Stays::Foreign)?;
+        if let Some(other) = letter.pipeline.as_ref().filter(|pipeline| **pipeline != self.pipeline) {
+            return Err(Stays::OtherPipeline(other.clone()));
+        }
         if !self.selection.wants(letter, timestamp_ms) {
             return Err(Stays::NotSelected);
         }

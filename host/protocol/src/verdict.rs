@@ -156,15 +156,13 @@ pub enum Verdict {
     Refuse(Refusal),
 }
 
-/// The decision that all covered partitions agree on, if there is one; dead letters may stand at an older one. The shell
-/// loads the manifest that it names and judges then.
+/// The decision that all covered partitions agree on, if there is one. The shell loads the manifest that it names and
+/// judges then. Entries of dead letters name what was decided when they came back last: they are not asked.
 pub fn named(committed: &[CommittedOffset]) -> Option<&DecisionRecord> {
-    let records = committed.iter().filter_map(|entry| match &entry.metadata {
+    committed.iter().find_map(|entry| match &entry.metadata {
         Metadata::Decision(record) => Some(record),
         _ => None,
-    });
-    // The first of the newest.
-    records.reduce(|newest, record| if record.id.epoch > newest.id.epoch { record } else { newest })
+    })
 }
 
 /// Judges. Total: every combination of facts has a verdict.
@@ -179,10 +177,6 @@ pub fn judge(facts: &Facts) -> Verdict {
 /// Every entry is ours or plain, and all of ours name the same checkpoint.
 fn check_entries(facts: &Facts) -> Result<Option<&DecisionRecord>, Refusal> {
     let mut first: Option<&DecisionRecord> = None;
-    let newest = named(&facts.committed).map(|record| record.id.epoch);
-    let letters = |partition: &Partition| {
-        facts.partitions.iter().any(|known| known.letters && known.partition == *partition)
-    };
     for entry in &facts.committed {
         let partition = entry.partition.clone();
         match &entry.metadata {
@@ -193,8 +187,7 @@ fn check_entries(facts: &Facts) -> Result<Option<&DecisionRecord>, Refusal> {
                 let (found, expected) = (record.owner.clone(), facts.owner.clone());
                 return Err(Refusal::ForeignOwner { partition, found, expected });
             }
-            Metadata::Decision(record)
-                if letters(&partition) && newest.is_some_and(|newest| record.id.epoch < newest) => {}
+            Metadata::Decision(_) if is_of_letters(facts, entry) => {}
             Metadata::Decision(record) => match first {
                 Some(other) if other != record => {
                     let (first, second) = (other.to_string(), record.to_string());
@@ -214,9 +207,12 @@ fn judge_without_decision(facts: &Facts) -> Verdict {
         None if facts.later_checkpoint => Some("of a later epoch".to_owned()),
         None => None,
     };
-    let plain = facts.committed.iter().find(|entry| entry.position.is_some());
+    let stream = facts.committed.iter().filter(|entry| !is_of_letters(facts, entry));
+    let plain = stream.into_iter().find(|entry| entry.position.is_some());
     match (plain, seen) {
-        (None, None) => Verdict::FirstStart { resolve: facts.partitions.iter().map(by_policy).collect() },
+        (None, None) => Verdict::FirstStart {
+            resolve: facts.partitions.iter().map(|known| first(facts, known)).collect(),
+        },
         (None, Some(last)) => Verdict::Refuse(nothing_decided(facts, last)),
         (Some(entry), Some(last)) => Verdict::Refuse(Refusal::OffsetsReset {
             partition: entry.partition.clone(),
@@ -257,7 +253,7 @@ fn take_over(facts: &Facts) -> Verdict {
                 let (source, partition) = (known.source.clone(), known.partition.clone());
                 adopted.push(KnownPosition { source, partition, position });
             }
-            _ => resolve.push(by_policy(known)),
+            _ => resolve.push(first(facts, known)),
         }
     }
     Verdict::TakeOver { adopted, resolve }
@@ -414,6 +410,17 @@ pub(crate) fn new_partitions(facts: &Facts, manifest: &Manifest) -> Result<Vec<N
     Ok(unknown.map(|known| new_partition(known, manifest)).collect())
 }
 
+/// True for what the decision log holds of dead letters.
+fn is_of_letters(facts: &Facts, entry: &CommittedOffset) -> bool {
+    let mut letters = facts.partitions.iter().filter(|known| known.letters && known.covered);
+    letters.any(|known| known.partition == entry.partition)
+}
+
+/// Where a partition starts of which no decision says anything.
+fn first(facts: &Facts, known: &KnownPartition) -> NewPartition {
+    if known.letters { new_letters(facts, known) } else { by_policy(known) }
+}
+
 /// Letters of which the manifest says nothing: behind the last replay that the decision log knows of.
 fn new_letters(facts: &Facts, known: &KnownPartition) -> NewPartition {
     let start = ours_of(facts, &known.partition).map(NewStart::At);
@@ -421,8 +428,10 @@ fn new_letters(facts: &Facts, known: &KnownPartition) -> NewPartition {
 }
 
 fn ours_of(facts: &Facts, partition: &Partition) -> Option<Position> {
-    let mut ours = facts.committed.iter().filter(|entry| matches!(entry.metadata, Metadata::Decision(_)));
-    ours.find(|entry| entry.partition == *partition)?.position
+    let ours = |entry: &&CommittedOffset| {
+        is_of_letters(facts, entry) && matches!(entry.metadata, Metadata::Decision(_))
+    };
+    facts.committed.iter().filter(ours).find(|entry| entry.partition == *partition)?.position
 }
 
 fn by_policy(known: &KnownPartition) -> NewPartition {

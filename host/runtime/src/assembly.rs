@@ -24,7 +24,8 @@ use std::sync::{Arc, Mutex};
 use weir_protocol::connector::{BatchLimits, ConnectorError, SourceReader};
 use weir_protocol::epoch::Incarnation;
 use weir_protocol::key_group::KeyGroups;
-use weir_protocol::plan::{Downstream, Plan, SourceKind};
+use weir_protocol::plan::replay::is_letters;
+use weir_protocol::plan::{Downstream, Plan, SourceKind, SourceSpec};
 use weir_protocol::position::{Partition, Positions};
 use weir_protocol::state::SharedState;
 
@@ -68,9 +69,16 @@ pub fn tasks(
     let drains = !replays && connected.sources.iter().all(|source| source.is_finite() || drained);
     let live = Live::prepare(run, plan, incarnation)?;
     let mut ends = Vec::new();
-    for (source, positions) in connected.sources.iter_mut().zip(&recovered.positions) {
+    let read = plan.spec.sources.iter().zip(&mut connected.sources);
+    for ((spec, source), positions) in read.zip(&recovered.positions) {
         let partitions: Vec<Partition> = positions.keys().cloned().collect();
-        ends.push(if run.until_end || replays { Some(source.ends(&partitions)?) } else { None });
+        ends.push(match letters_end(spec) {
+            // What the replay itself writes is not of it, also behind a restart.
+            Some(end) => Some(end.clone()),
+            None if replays && !is_letters(&spec.name) => None,
+            None if run.until_end || replays => Some(source.ends(&partitions)?),
+            None => None,
+        });
     }
     let places = Vec::new();
     let mut builder = Builder { run, version, connected, recovered, placement, ends, live, places };
@@ -85,6 +93,13 @@ pub fn tasks(
         built.push(builder.task(number, wired, waits)?);
     }
     Ok(Built { tasks: built, placement: builder.placement, drains, places: builder.places })
+}
+
+fn letters_end(spec: &SourceSpec) -> Option<&Positions> {
+    match &spec.kind {
+        SourceKind::DeadLetters { ends, .. } => ends.as_ref(),
+        _ => None,
+    }
 }
 
 /// The directory of this incarnation's live databases. Those of earlier ones are of no use to anybody.
@@ -203,6 +218,7 @@ impl Builder<'_> {
             sinks.min()
         };
         let options = OperatorTaskOptions {
+            pipeline: format!("{}{}", plan.spec.id_prefix, plan.spec.name),
             index,
             spec: plan.spec.operators[index].clone(),
             digest: factory.digest().to_owned(),

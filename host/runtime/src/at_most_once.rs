@@ -140,7 +140,8 @@ impl Decider<'_> {
         let all: Vec<Partition> =
             self.positions.iter().flat_map(|positions| positions.keys().cloned()).collect();
         let covered = connected.decisions.covered(&all);
-        let offsets = crate::recovery::decision_offsets(&covered, &self.positions, self.epoch);
+        let decisions = connected.decisions.as_ref();
+        let offsets = crate::recovery::decision_offsets(decisions, &covered, &self.positions, self.epoch);
         let record = DecisionRecord {
             owner: self.options.owner.clone(),
             id: CheckpointId { epoch: self.epoch, incarnation: self.options.incarnation.clone() },

@@ -58,6 +58,8 @@ type Handling = (Vec<(Option<Batch>, Output)>, Vec<FailedRow>);
 
 /// What an operator task is made of.
 pub struct OperatorTaskOptions {
+    /// The pipeline, with its id prefix.
+    pub pipeline: String,
     /// Index in the plan.
     pub index: usize,
     /// Its part of the plan.

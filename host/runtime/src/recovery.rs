@@ -6,7 +6,10 @@
 mod facts;
 mod foresee;
 mod keyed;
+mod parts;
 mod replayed;
+
+pub use self::parts::{decision_offsets, handles_of, manifest_of};
 
 use crate::checkpoint_store::CheckpointStore;
 use crate::connect::Connected;
@@ -19,7 +22,7 @@ use weir_protocol::connector::{ConnectorError, DecisionLog};
 use weir_protocol::decision::{Decision, DecisionRecord, Owner};
 use weir_protocol::epoch::{CheckpointId, Epoch, Incarnation};
 use weir_protocol::kill_point::reached;
-use weir_protocol::manifest::{Manifest, PreparedHandle, SourcePosition, SourceWatermark, VERSION};
+use weir_protocol::manifest::{Manifest, PreparedHandle, SourcePosition, SourceWatermark};
 use weir_protocol::plan::replay::is_letters;
 use weir_protocol::plan::{Guarantee, Plan};
 use weir_protocol::position::{Partition, Position, Positions};
@@ -166,6 +169,7 @@ impl Recovery<'_> {
             return Ok(Start::Candidate(id));
         }
         if let Some(id) = self.finished(&judged) {
+            self.refuse_letters(&id)?;
             // Whoever finished it may have died before its last output was published.
             let restored = self.restore(connected, judged)?;
             self.recover_sinks(connected, &restored)?;
@@ -185,6 +189,18 @@ impl Recovery<'_> {
     fn covered(&self, decisions: &dyn DecisionLog, partitions: &[KnownPartition]) -> Vec<Partition> {
         let deciding = partitions.iter().filter(|known| self.plan.decides(&known.source));
         decisions.covered(&deciding.map(|known| known.partition.clone()).collect::<Vec<_>>())
+    }
+
+    /// Letters do not come back into a pipeline whose windows are closed, unless a person says so.
+    fn refuse_letters(&self, finished: &CheckpointId) -> Result<(), ConnectorError> {
+        if !self.plan.is_replay() {
+            return Ok(());
+        }
+        Err(ConnectorError::refused(format!(
+            "no letter came back: pipeline {} was drained to the end of its input at checkpoint {finished}, and its windows are closed; --restart-finished replays all the same",
+            self.plan.spec.name
+        ))
+        .helped_by(Remedy::RestartFinished))
     }
 
     /// The decided checkpoint, where it was drained to the end of the input and is not to be started again.
@@ -383,7 +399,7 @@ impl Recovery<'_> {
             ConnectorError::transient(format!("checkpoint {id} cannot be stored: {error}"))
         })?;
         let record = DecisionRecord { owner: self.owner.clone(), id: id.clone(), manifest: hash };
-        let offsets = decision_offsets(covered, &restored.positions, id.epoch);
+        let offsets = decision_offsets(connected.decisions.as_ref(), covered, &restored.positions, id.epoch);
         connected.decisions.begin(id.epoch)?;
         connected.decisions.flush(id.epoch)?;
         connected.decisions.decide(&Decision { record: record.clone(), offsets })?;
@@ -422,63 +438,6 @@ impl Recovery<'_> {
     }
 }
 
-/// A manifest from the parts that a checkpoint collects.
-pub fn manifest_of(
-    plan: &Plan,
-    operators: &BTreeMap<String, String>,
-    id: CheckpointId,
-    parent: Option<CheckpointId>,
-    positions: &[Positions],
-    prepared: Vec<PreparedHandle>,
-    now_ms: i64,
-) -> Manifest {
-    let positions = plan.spec.sources.iter().zip(positions).flat_map(|(spec, positions)| {
-        positions.iter().map(|(partition, position)| SourcePosition {
-            source: spec.name.clone(),
-            partition: partition.clone(),
-            position: *position,
-        })
-    });
-    Manifest {
-        version: VERSION,
-        pipeline: plan.spec.name.clone(),
-        id,
-        parent,
-        positions: positions.collect(),
-        now_ms,
-        operators: operators.clone(),
-        prepared,
-        slots: 2,
-        watermarks: Vec::new(),
-        keyed: None,
-        finished: false,
-        started_from: None,
-        savepoint: None,
-        operator_watermarks: BTreeMap::new(),
-        written_by: None,
-    }
-}
-
 fn refused(refusal: &Refusal) -> ConnectorError {
     ConnectorError::refused(refusal.to_string()).helped_by(refusal.remedy())
-}
-
-/// The handles of one sink.
-pub fn handles_of(sink: &str, prepared: &[PreparedHandle]) -> Vec<PreparedHandle> {
-    prepared.iter().filter(|handle| handle.sink == sink).cloned().collect()
-}
-
-/// The offsets that a decision commits: the positions of covered partitions; a stand-in carries the epoch.
-pub fn decision_offsets(
-    covered: &[Partition],
-    positions: &[Positions],
-    epoch: Epoch,
-) -> Vec<(Partition, Position)> {
-    covered
-        .iter()
-        .map(|partition| {
-            let own = positions.iter().find_map(|positions| positions.get(partition)).copied();
-            (partition.clone(), own.unwrap_or_else(|| Position::at(epoch.0 as i64)))
-        })
-        .collect()
 }

@@ -63,6 +63,7 @@ fn task(on_error: OnError, record_bytes_max: Option<usize>) -> (OperatorTask, Ar
         drop_state: vec![],
     };
     let options = OperatorTaskOptions {
+        pipeline: "weir.p".to_owned(),
         index: 0,
         spec,
         digest: "ab12".to_owned(),

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use weir_protocol::batch::Batch;
 use weir_protocol::connector::{BatchLimits, ConnectorError, Polled, StartPolicy};
-use weir_protocol::decision::Metadata;
+use weir_protocol::decision::{CommittedOffset, Metadata};
 use weir_protocol::epoch::Incarnation;
 use weir_protocol::feature_level::FeatureLevel;
 use weir_protocol::plan::replay::{is_letters, sink_of_letters};
@@ -52,6 +52,7 @@ pub struct DeadLetters {
 
 struct SinkOfLetters {
     source: usize,
+    name: String,
     sink: String,
     replay: Replay,
     first: Positions,
@@ -79,7 +80,20 @@ pub struct Found<'a> {
     pub stays: Option<Stays>,
 }
 
+impl Found<'_> {
+    /// False for what was not selected, and for what is no letter of this pipeline.
+    pub fn is_asked_for(&self) -> bool {
+        let stays = self.stays.as_ref();
+        !stays.is_some_and(|stays| *stays == Stays::NotSelected || stays.is_passed_over())
+    }
+}
+
 impl DeadLetters {
+    /// Up to where there are letters now, by the names of their sources in the plan.
+    pub fn ends(&self) -> Vec<(String, Positions)> {
+        self.sinks.iter().map(|of| (of.name.clone(), of.ends.clone())).collect()
+    }
+
     /// Looks. `plan` is the plan of the replay, `directory` the pipeline's own in the data directory.
     pub fn open(
         plan: &Plan,
@@ -97,7 +111,14 @@ impl DeadLetters {
         let deciding: Vec<Partition> = deciding.flat_map(|(_, partitions)| partitions.clone()).collect();
         let covered = connected.decisions.covered(&deciding);
         let committed = connected.decisions.look(&covered)?;
-        let manifest = match named(&committed) {
+        let letters_of = |entry: &&CommittedOffset| {
+            let mut letters = plan.spec.sources.iter().zip(&all).filter(|(spec, _)| is_letters(&spec.name));
+            letters.any(|(_, partitions)| partitions.contains(&entry.partition))
+        };
+        let stand_in = connected.decisions.is_stand_in();
+        let stream = committed.iter().filter(|entry| stand_in || !letters_of(entry));
+        let stream: Vec<CommittedOffset> = stream.cloned().collect();
+        let manifest = match named(&stream) {
             Some(record) => match CheckpointStore::beside(directory).load(record) {
                 FoundManifest::Found(manifest) => Some(manifest),
                 _ => None,
@@ -105,7 +126,7 @@ impl DeadLetters {
             None => None,
         };
         let ours = |partition: &Partition| {
-            let entry = committed.iter().find(|entry| entry.partition == *partition)?;
+            let entry = committed.iter().find(|entry| !stand_in && entry.partition == *partition)?;
             entry.position.filter(|_| matches!(entry.metadata, Metadata::Decision(_)))
         };
         let mut sinks = Vec::new();
@@ -127,7 +148,15 @@ impl DeadLetters {
             });
             let open = open.collect();
             let sink = sink_of_letters(&spec.name).unwrap_or_default().to_owned();
-            sinks.push(SinkOfLetters { source: index, sink, replay: replay.clone(), first, open, ends });
+            sinks.push(SinkOfLetters {
+                source: index,
+                name: spec.name.clone(),
+                sink,
+                replay: replay.clone(),
+                first,
+                open,
+                ends,
+            });
         }
         Ok(DeadLetters { connected, sinks })
     }

@@ -7,6 +7,7 @@ use crate::pipeline_file::PipelineFile;
 use std::path::Path;
 use std::sync::Arc;
 use weir_protocol::plan::{Plan, Problem};
+use weir_protocol::position::Positions;
 use weir_protocol::replay::Selection;
 use weir_runtime::connect::{OperatorFactory, Operators};
 use weir_runtime::replay::Router;
@@ -30,6 +31,13 @@ impl PreparedPipeline {
         self.operators.extend((0..routers).map(|_| Arc::new(Router) as Arc<dyn OperatorFactory>));
         self.plan = Arc::new(plan);
         Ok(self)
+    }
+}
+
+impl PreparedPipeline {
+    /// A replay of the letters up to here.
+    pub fn with_letters_until(self, ends: &[(String, Positions)]) -> PreparedPipeline {
+        PreparedPipeline { plan: Arc::new(self.plan.with_letters_until(ends)), ..self }
     }
 }
 

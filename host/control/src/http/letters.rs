@@ -57,7 +57,13 @@ pub async fn replay_letters(
         if asked.dry_run {
             return Ok((StatusCode::OK, axum::Json(found)).into_response());
         }
-        Ok(begun(life::replay(&control, &who, &path.name, &selected, if_match.as_deref())?))
+        Ok(begun(life::replay(
+            &control,
+            &who,
+            &path.name,
+            (&selected, asked.restart_finished),
+            if_match.as_deref(),
+        )?))
     })
     .await
 }

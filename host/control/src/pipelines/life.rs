@@ -61,7 +61,7 @@ pub fn replay(
     control: &Arc<Control>,
     who: &str,
     name: &Name,
-    letters: &LettersSelected,
+    (letters, restart_finished): (&LettersSelected, bool),
     if_match: Option<&str>,
 ) -> Result<Pipeline, Problem> {
     let change = Change::of_pipeline(who, "pipeline.replay", name);
@@ -79,7 +79,8 @@ pub fn replay(
                 return Err(Problem::new(Code::Conflict, message)
                     .hint(format!("POST /v1/pipelines/{}/restart, and replay when it runs", pipeline.name)));
             }
-            Ok(StartFrom { replay: Some(letters.clone()), ..pipeline.start.clone() })
+            let restart_finished = restart_finished || pipeline.start.restart_finished;
+            Ok(StartFrom { replay: Some(letters.clone()), restart_finished, ..pipeline.start.clone() })
         },
     )
 }

@@ -58,6 +58,8 @@ pub struct ReplayRequest {
     pub kinds: Vec<String>,
     /// Only those that failed at this time or later: RFC 3339, milliseconds since 1970, or an age such as `2h`.
     pub since: Option<String>,
+    /// Also into a pipeline that has come to its end.
+    pub restart_finished: bool,
     /// Only say what would be replayed.
     pub dry_run: bool,
 }

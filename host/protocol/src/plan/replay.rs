@@ -5,6 +5,7 @@
 
 use super::*;
 use crate::connector::StartPolicy;
+use crate::position::Positions;
 use crate::replay::{Replay, Selection, Target};
 use crate::state::OutputPort;
 
@@ -58,6 +59,18 @@ impl Plan {
         self.spec.sources.iter().any(|spec| spec.name == source && spec.kind.decides())
     }
 
+    /// The same replay of the letters up to here, by the names of their sources.
+    #[must_use]
+    pub fn with_letters_until(&self, until: &[(String, Positions)]) -> Plan {
+        let mut plan = self.clone();
+        for source in &mut plan.spec.sources {
+            if let SourceKind::DeadLetters { ends, .. } = &mut source.kind {
+                *ends = until.iter().find(|(name, _)| *name == source.name).map(|(_, ends)| ends.clone());
+            }
+        }
+        plan
+    }
+
     /// The plan that sends dead letters back. The routers stand behind the operators of the pipeline, in the order of
     /// the sources of letters.
     pub fn with_replay(&self, selection: &Selection) -> Result<Plan, Vec<Problem>> {
@@ -102,27 +115,34 @@ impl Plan {
     /// How the letters of a sink are read again, and whether their offsets are part of the decision.
     fn letters_of(&self, sink: &SinkSpec) -> Result<(SourceKind, bool), &'static str> {
         match &sink.kind {
+            kind if self
+                .spec
+                .sinks
+                .iter()
+                .any(|other| other.name != sink.name && is_one_topic(&other.kind, kind)) =>
+            {
+                Err(
+                    "another sink writes the same topic: letters of one sink need a topic of their own to be replayed",
+                )
+            }
             SinkKind::Kafka { headers: false, .. } => {
                 Err("headers = false: its letters do not say what failed where, so they cannot be replayed")
             }
             SinkKind::Kafka { cluster, topic, .. } => {
-                let deciding = self.spec.sinks.iter().find_map(|sink| match &sink.kind {
-                    SinkKind::Kafka { cluster, .. } => Some(cluster),
-                    _ => None,
-                });
+                let decides = self.decider(|a, b| a == b) == Decider::SourcePartitions(cluster.clone());
                 let kind = SourceKind::Kafka {
                     cluster: cluster.clone(),
                     topics: vec![topic.clone()],
                     start: StartPolicy::Earliest,
                 };
-                Ok((kind, deciding == Some(cluster)))
+                Ok((kind, decides))
             }
             SinkKind::Files { format: FileFormat::RawLines, .. } => Err(
                 "format = \"raw_lines\": its letters do not say what failed where, so they cannot be replayed; use \"json_lines\"",
             ),
             SinkKind::Files { directory, format } => {
                 // The names that the sink gives: name, epoch in twenty digits, subtask.
-                let path = format!("{}/{}-0*", directory.trim_end_matches('/'), sink.name);
+                let path = format!("{}/{}-0000000000*", directory.trim_end_matches('/'), sink.name);
                 Ok((SourceKind::Files { paths: vec![path], format: *format }, false))
             }
             SinkKind::Stdout { .. } | SinkKind::Blackhole => {
@@ -130,6 +150,14 @@ impl Plan {
             }
         }
     }
+}
+
+fn is_one_topic(a: &SinkKind, b: &SinkKind) -> bool {
+    let topic = |kind: &SinkKind| match kind {
+        SinkKind::Kafka { cluster, topic, .. } => Some((cluster.clone(), topic.clone())),
+        _ => None,
+    };
+    topic(a).is_some() && topic(a) == topic(b)
 }
 
 /// Adds a source of letters, its router, and a way into every input of the operators that write to the sink.
@@ -157,10 +185,11 @@ fn add(
             outputs.push(OutputPort { name, keeps_key: false });
         }
     }
-    let replay = Replay { selection: selection.clone(), targets };
+    let pipeline = format!("{}{}", spec.id_prefix, spec.name);
+    let replay = Replay { pipeline, selection: selection.clone(), targets };
     spec.sources.push(SourceSpec {
         name: letters.clone(),
-        kind: SourceKind::DeadLetters { from: Box::new(from), decides, replay },
+        kind: SourceKind::DeadLetters { from: Box::new(from), decides, ends: None, replay },
         time: TimeSpec::default(),
     });
     spec.operators.push(OperatorSpec {

@@ -1,6 +1,7 @@
 //! What a pipeline file asks for, as plain data. The binary reads it; [`super::Plan::check`] judges it.
 
 use crate::connector::StartPolicy;
+use crate::position::Positions;
 use crate::replay::Replay;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -156,6 +157,8 @@ pub enum SourceKind {
         from: Box<SourceKind>,
         /// True where their offsets are part of a decision that is made of source offsets.
         decides: bool,
+        /// Those that are there when the replay begins; none = when each of its incarnations does.
+        ends: Option<Positions>,
         /// What becomes of them.
         replay: Replay,
     },

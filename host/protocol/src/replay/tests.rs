@@ -19,7 +19,7 @@ fn record(own: &[(&str, &str)]) -> Batch {
 
 fn letter_of(record: &Batch, given: Given<'_>, most: Option<usize>) -> Batch {
     let failed = FailedRow { row: 0, kind: FailureKind::Trap, message: "boom".to_owned() };
-    let blamed = Blamed { operator: "count", digest: "ab12", given, now_ms: 5000 };
+    let blamed = Blamed { pipeline: "weir.p", operator: "count", digest: "ab12", given, now_ms: 5000 };
     let mut letters = Batch::default();
     push_dead_letter(&mut letters, record, &failed, blamed, most);
     letters
@@ -39,7 +39,11 @@ fn replay(targets: &[(&str, &str)]) -> Replay {
         operator: (*operator).to_owned(),
         port: (*port).to_owned(),
     };
-    Replay { selection: Selection::default(), targets: targets.iter().map(target).collect() }
+    Replay {
+        pipeline: "weir.p".to_owned(),
+        selection: Selection::default(),
+        targets: targets.iter().map(target).collect(),
+    }
 }
 
 #[test]
@@ -121,4 +125,17 @@ fn only_what_is_selected_comes_back() {
     let old = Letter { time_ms: None, ..letter };
     let since = Selection { since_ms: Some(77), ..Selection::default() };
     assert!(since.wants(&old, 77) && !since.wants(&old, 76), "a letter without a time has the record's");
+}
+
+#[test]
+fn what_is_not_of_this_pipeline_is_passed_over() {
+    let letter = read(&letter_of(&record(&[]), Given::Record("in"), None));
+    let other = Replay { pipeline: "weir.other".to_owned(), ..replay(&[("count", "in")]) };
+    let stays = other.target(Some(&letter), 0).unwrap_err();
+    assert_eq!(stays, Stays::OtherPipeline("weir.p".to_owned()));
+    assert!(stays.is_passed_over() && Stays::Foreign.is_passed_over());
+    assert!(!Stays::NotSelected.is_passed_over());
+    // Older versions did not name the pipeline.
+    let old = Letter { pipeline: None, ..letter };
+    assert_eq!(other.target(Some(&old), 0), Ok(0));
 }

@@ -182,10 +182,22 @@ fn older() -> DecisionRecord {
 fn letters_may_stand_at_an_older_decision_and_go_on_there() {
     let mut facts = healthy();
     letters(&mut facts, Some((5, older())));
-    assert_eq!(named(&facts.committed), Some(&record()));
     let Verdict::Restore { resolve, .. } = judge(&facts) else { panic!("{:?}", judge(&facts)) };
     assert_eq!(resolve.len(), 1);
     assert_eq!(resolve[0].start, NewStart::At(Position::at(5)));
+}
+
+#[test]
+fn letters_may_stand_at_a_newer_decision_where_the_stream_begins_anew() {
+    let mut facts = healthy();
+    letters(&mut facts, Some((5, DecisionRecord { id: id(900, OTHER), ..record() })));
+    let Verdict::Restore { resolve, .. } = judge(&facts) else { panic!("{:?}", judge(&facts)) };
+    assert_eq!(resolve[0].start, NewStart::At(Position::at(5)));
+    let anew = Facts { hint: None, later_checkpoint: false, manifest: FoundManifest::NotNamed, ..facts };
+    let committed = anew.committed.iter().take(1).cloned().collect();
+    let Verdict::FirstStart { resolve } = judge(&Facts { committed, ..anew }) else { panic!() };
+    assert_eq!(resolve[0].start, NewStart::At(Position::at(5)));
+    assert_eq!(resolve.len(), 3);
 }
 
 #[test]

@@ -100,7 +100,7 @@ impl Coordinator<'_> {
         }
         let all: Vec<Partition> = positions[0].keys().cloned().collect();
         let covered = self.connected.decisions.covered(&all);
-        let offsets = decision_offsets(&covered, &positions, epoch);
+        let offsets = decision_offsets(self.connected.decisions.as_ref(), &covered, &positions, epoch);
         self.connected.decisions.decide(&Decision { record: self.record(), offsets })
     }
 

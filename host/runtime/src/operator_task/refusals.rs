@@ -98,6 +98,7 @@ impl OperatorTask {
                 let letters = handled.dead_letters.get_or_insert_with(Batch::default);
                 let port = self.options.input_ports.get(moment.port as usize).map_or("", String::as_str);
                 let blamed = Blamed {
+                    pipeline: &self.options.pipeline,
                     operator: &spec.name,
                     digest: &self.options.digest,
                     given: timer.map_or(Given::Record(port), Given::Timer),

@@ -30,7 +30,8 @@ impl Recovery<'_> {
         }
         let covered = self.covered(connected.decisions.as_ref(), &known);
         for known in &mut known {
-            known.covered = covered.contains(&known.partition);
+            let decides = !connected.decisions.is_stand_in() && self.plan.decides(&known.source);
+            known.covered = decides && covered.contains(&known.partition);
         }
         Ok(known)
     }
@@ -41,7 +42,15 @@ impl Recovery<'_> {
         partitions: &[KnownPartition],
         committed: Vec<CommittedOffset>,
     ) -> Result<Facts, ConnectorError> {
-        let manifest = match named(&committed) {
+        // Letters stand where the last replay ended, at a decision of then.
+        let letters = |entry: &&CommittedOffset| {
+            partitions
+                .iter()
+                .any(|known| known.letters && known.covered && known.partition == entry.partition)
+        };
+        let stream: Vec<CommittedOffset> =
+            committed.iter().filter(|entry| !letters(entry)).cloned().collect();
+        let manifest = match named(&stream) {
             Some(record) => self.store.load(record),
             None => FoundManifest::NotNamed,
         };

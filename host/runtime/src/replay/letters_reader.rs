@@ -31,6 +31,9 @@ impl LettersReader {
         let value = if letters.values.is_absent() { None } else { letters.values.get(row) };
         let letter = Letter::read(entry);
         let target = self.replay.target(letter.as_ref(), timestamp);
+        if matches!(&target, Err(stays) if stays.is_passed_over()) {
+            return;
+        }
         let (mut headers, route, origin) = match (&letter, target) {
             (Some(letter), Ok(target)) => {
                 (letter.headers_of_return(), target as u8 + 1, letter.origin.as_ref())
@@ -69,7 +72,7 @@ impl SourceReader for LettersReader {
         for row in 0..self.letters.rows {
             self.push(batch, row);
         }
-        Ok(polled)
+        Ok(if polled == Polled::Rows && batch.rows == 0 { Polled::Idle } else { polled })
     }
 
     fn positions(&self) -> Positions {

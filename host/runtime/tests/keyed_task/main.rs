@@ -167,6 +167,7 @@ impl Bench {
             drop_state: vec![],
         };
         let options = OperatorTaskOptions {
+            pipeline: "weir.p".to_owned(),
             index: 0,
             spec,
             digest: "ab12".to_owned(),

@@ -12,11 +12,17 @@ pub struct Summary {
     pub taken: BTreeMap<(String, String), u64>,
     /// Letters that it would leave, by why.
     pub left: BTreeMap<String, u64>,
+    /// What is no letter of this pipeline.
+    pub others: u64,
 }
 
 impl Summary {
     /// Counts a letter.
     pub fn add(&mut self, found: &Found<'_>) {
+        if found.stays.as_ref().is_some_and(Stays::is_passed_over) {
+            self.others += 1;
+            return;
+        }
         match (&found.stays, &found.letter) {
             (None, Some(letter)) => {
                 let key = (letter.operator.clone(), letter.kind.clone());
@@ -48,6 +54,9 @@ impl Summary {
         }
         for (why, count) in &self.left {
             let _ = writeln!(text, "{count:>10}  stay: {why}");
+        }
+        if self.others > 0 {
+            let _ = writeln!(text, "{:>10}  are no letters of this pipeline, and passed over", self.others);
         }
         text
     }

@@ -226,7 +226,7 @@ fn decide(
     let record = DecisionRecord { owner: situation.owner.clone(), id: id.clone(), manifest: hash };
     let all: Vec<Partition> = moves.iter().map(|to| to.partition.clone()).collect();
     let decisions = &mut situation.connected.decisions;
-    let offsets = decision_offsets(&decisions.covered(&all), &targets, epoch);
+    let offsets = decision_offsets(decisions.as_ref(), &decisions.covered(&all), &targets, epoch);
     decisions.begin(epoch)?;
     decisions.flush(epoch)?;
     decisions.decide(&Decision { record: record.clone(), offsets })?;

@@ -160,6 +160,15 @@ impl Situation {
     /// Fences every earlier life, and publishes what the decided checkpoint had prepared.
     pub fn fence(&mut self) -> Result<(), Failure> {
         self.connected.decisions.fence()?;
+        let wanted: Vec<Partition> = self.partitions.iter().map(|known| known.partition.clone()).collect();
+        let covered = self.connected.decisions.covered(&wanted);
+        let decided = named(&self.connected.decisions.read(&covered)?).cloned();
+        if decided != self.record {
+            let decided = decided.map_or_else(|| "nothing".to_owned(), |record| record.id.to_string());
+            return Err(refused(format!(
+                "the pipeline is running: checkpoint {decided} was decided while this looked, and nothing was changed; stop it first"
+            )));
+        }
         let Some(manifest) = &self.manifest else { return Ok(()) };
         for (sink, spec) in self.connected.sinks.iter_mut().zip(&self.plan.spec.sinks) {
             sink.recover(&handles_of(&spec.name, &manifest.prepared))?;

@@ -12,7 +12,7 @@ use crate::dead_letters::{DeadLetters, may_be_replayed};
 use crate::prepared_pipeline::PreparedPipeline;
 use std::sync::Arc;
 use weir_control::host::{LettersAsked, LettersFound, LettersSelected, PipelineDocument, Reason, Refused};
-use weir_protocol::replay::{Selection, Stays};
+use weir_protocol::replay::Selection;
 use weir_runtime::connect::Connectors;
 use weir_runtime::meters::Meters;
 use weir_runtime::version::{Version, Versions};
@@ -74,7 +74,7 @@ impl WeirHost {
             if found.open {
                 summary.add(found);
             }
-            if found.stays != Some(Stays::NotSelected) && items.len() < asked.limit {
+            if found.is_asked_for() && items.len() < asked.limit {
                 items.push(if asked.records { with_record(found)? } else { line_of_json(found) });
             }
             Ok(true)
@@ -103,10 +103,12 @@ impl ReplayLife {
         document: &PipelineDocument,
         asked: &LettersSelected,
     ) -> Result<ReplayLife, Refused> {
-        let PreparedPipeline { plan, operators, .. } = prepare(host, document, &selection(asked)?)?;
+        let prepared = prepare(host, document, &selection(asked)?)?;
+        let plan = prepared.plan.clone();
         let directory = host.directory(&document.name);
         let connectors = PlanConnectors::sharing(plan.clone(), directory.clone(), host.memory().clone());
         let mut letters = DeadLetters::open(&plan, &connectors, &directory).map_err(refused)?;
+        let PreparedPipeline { plan, operators, .. } = prepared.with_letters_until(&letters.ends());
         let letters = letters.count().map_err(refused)?.taken();
         let meters = Arc::new(Meters::of(&plan));
         let versions = Arc::new(Versions::new(Version { plan, operators }, None));

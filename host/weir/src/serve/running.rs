@@ -163,7 +163,7 @@ fn replay_first(run: &Run, replay: &ReplayLife, called: &Called, listener: &dyn 
             owner: run.owner.clone(),
             directory: run.directory.clone(),
             stop: run.stop.clone(),
-            notices: run.notices.clone(),
+            notices: Arc::new(OfReplay(run.notices.clone())),
             clock: run.clock.clone(),
             level: run.level.clone(),
             from_savepoint: None,
@@ -178,6 +178,26 @@ fn replay_first(run: &Run, replay: &ReplayLife, called: &Called, listener: &dyn 
     let event = PipelineEvent::Replayed { letters: replay.letters, failed_again: replay.failed_again() };
     listener.happened(pipeline, event);
     None
+}
+
+/// What is told of the life in which letters come back: the pipeline does not run before it is over, and a host that goes
+/// down meanwhile begins it again.
+struct OfReplay(Arc<dyn Notices>);
+
+impl Notices for OfReplay {
+    fn running(&self, _: &Incarnation, _: Epoch, _: &BTreeMap<String, String>, _: bool) {}
+
+    fn restarting(&self, cause: &str, wait: Duration) {
+        self.0.restarting(cause, wait);
+    }
+
+    fn going_back(&self, cause: &str) {
+        self.0.going_back(cause);
+    }
+
+    fn swap(&self, notice: SwapNotice) {
+        self.0.swap(notice);
+    }
 }
 
 /// All lives of the pipeline. A panic in it is the end of this pipeline, and of no other.

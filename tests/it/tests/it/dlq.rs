@@ -342,3 +342,72 @@ fn letters_whose_place_is_only_in_manifests_come_back_when_no_older_weir_can_for
     assert!(dlq(&job, "replay", &[]).log().contains("1 letters replayed"));
     assert_eq!(job.values("files"), ["fine", "poison"]);
 }
+
+#[test]
+fn a_pipeline_without_a_kafka_source_replays_from_the_topic_that_its_decision_stands_on() {
+    let mut job = Job::new("dlq-stand-in");
+    let (output, dead) = (job.create_topic("out"), job.create_topic("dead"));
+    let lines = |from: usize| -> String {
+        let value = |at: usize| {
+            if at.is_multiple_of(4) { "poison\n".to_owned() } else { format!("line-{from}-{at}\n") }
+        };
+        (0..12).map(value).collect()
+    };
+    std::fs::write(job.path("input.txt"), lines(0)).unwrap();
+    job.add("[source.lines]\nkind = \"files\"\npath = \"input.txt\"\nformat = \"raw\"");
+    // The first Kafka sink: partition 0 of its topic holds the decision.
+    job.add(&format!("[sink.dead]\nkind = \"kafka\"\ntopic = \"{dead}\""));
+    let rest = "config = { behaviour = \"trap_on_value\" }\non_error = { dead_letter = \"dead\" }";
+    job.add_operator("hostile", "lines", "hostile_guests", rest);
+    job.add_kafka_sink("out", "hostile", &output);
+    job.run_to_end();
+    job.run_to_end();
+    mend(&mut job);
+    job.command(&["dlq", "replay"], &[], &[("WEIR_KILL_AT", "after_flush:1")]).dies();
+    assert!(dlq(&job, "replay", &[]).log().contains("3 letters replayed"));
+    job.run_to_end();
+    assert!(dlq(&job, "replay", &[]).log().contains("nothing to replay"));
+    let found: Vec<String> = job.cluster.read_committed(&output).iter().map(Record::text).collect();
+    assert_eq!((found.len(), found.iter().filter(|text| *text == "poison").count()), (12, 3));
+}
+
+#[test]
+fn letters_of_another_pipeline_in_the_same_topic_are_passed_over_and_left() {
+    let (mut ours, theirs) = (sick("dlq-ours", ""), sick("dlq-theirs", ""));
+    let mut theirs = theirs;
+    theirs.text = theirs.text.replace(&theirs.topic("dead"), &ours.topic("dead"));
+    let (input, others) = (produce(&ours, 0), produce(&theirs, 0));
+    ours.run_to_end();
+    theirs.run_to_end();
+    let listed = dlq(&ours, "list", &[]).log();
+    assert!(listed.contains("3 open letters can be replayed, 0 stay"), "{listed}");
+    assert!(listed.contains("3  are no letters of this pipeline"), "{listed}");
+    mend(&mut ours);
+    mend(&mut theirs);
+    assert!(dlq(&ours, "replay", &[]).log().contains("3 letters replayed"));
+    assert_eq!(ours.cluster.read_committed(&ours.topic("dead")).len(), 6, "nothing was written again");
+    assert!(dlq(&theirs, "replay", &[]).log().contains("3 letters replayed"));
+    complete(&ours, &input);
+    complete(&theirs, &others);
+}
+
+#[test]
+fn letters_come_back_into_a_drained_pipeline_only_when_a_person_says_so() {
+    let mut job = Job::new("dlq-drained");
+    let (input, output, dead) = (job.create_topic("in"), job.create_topic("out"), job.create_topic("dead"));
+    job.add_kafka_source("orders", &input);
+    let rest = "config = { behaviour = \"trap_on_value\" }\non_error = { dead_letter = \"dead\" }";
+    job.add_operator("hostile", "orders", "hostile_guests", rest);
+    job.add_operator("count", "hostile", "count_by_key", "on_error = { dead_letter = \"dead\" }");
+    job.add_kafka_sink("out", "count", &output);
+    job.add(&format!("[sink.dead]\nkind = \"kafka\"\ntopic = \"{dead}\""));
+    job.cluster.produce(&input, &[poison(0, "k"), Record::of(0, "fine").keyed("k")]);
+    job.start_with(&["--until-end", "--drain"], &[]).ends_with(0);
+    mend(&mut job);
+    let mut refused = job.command(&["dlq", "replay"], &[], &[]);
+    refused.ends_with(4);
+    assert!(refused.last_line().contains("--restart-finished"), "{}", refused.last_line());
+    assert!(dlq(&job, "replay", &["--restart-finished"]).log().contains("1 letters replayed"));
+    let counts: Vec<String> = job.cluster.read_committed(&output).iter().map(Record::text).collect();
+    assert_eq!(counts, ["1", "2"]);
+}

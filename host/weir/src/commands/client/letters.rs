@@ -76,12 +76,18 @@ impl<'a> Remote<'a> {
     }
 
     /// Sends letters back.
-    pub fn replay(&self, wanted: &Wanted<'_>, dry_run: bool) -> Result<Exit, Failure> {
+    pub fn replay(
+        &self,
+        wanted: &Wanted<'_>,
+        dry_run: bool,
+        restart_finished: bool,
+    ) -> Result<Exit, Failure> {
         let kinds: Vec<&str> = wanted.kinds.iter().map(|kind| kind.name()).collect();
         let body = json!({
             "operators": wanted.operators,
             "kinds": kinds,
             "since": wanted.since,
+            "restart_finished": restart_finished,
             "dry_run": dry_run,
         });
         let path = format!("/v1/pipelines/{}/dead-letters/replay", self.pipeline);

@@ -9,7 +9,6 @@ use crate::dead_letters::Found;
 use crate::dead_letters::lines::line_of_json;
 use crate::dead_letters::summary::Summary;
 use crate::failure::{Exit, Failure};
-use weir_protocol::replay::Stays;
 
 /// Options of `weir dlq list`.
 #[derive(Debug, clap::Args)]
@@ -47,7 +46,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         } else {
             dealt_with += 1;
         }
-        if found.stays == Some(Stays::NotSelected) || lines == options.limit {
+        if !found.is_asked_for() || lines == options.limit {
             return Ok(true);
         }
         if lines == 0 && !options.json {

@@ -55,7 +55,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
 fn replayed(options: &Options) -> Result<Exit, Failure> {
     logging::start(options.log_format);
     if let Some(remote) = Remote::of(&options.server, &options.pipeline.file)? {
-        return remote.replay(&options.selection.wanted(), options.dry_run);
+        return remote.replay(&options.selection.wanted(), options.dry_run, options.restart_finished);
     }
     let selection = options.selection.selection(now_ms())?;
     let file = prepared_pipeline::read_file(&options.pipeline.file, &options.pipeline.overrides)?;
@@ -80,7 +80,10 @@ fn replayed(options: &Options) -> Result<Exit, Failure> {
     if let Some(error) = errors.map(|finding| finding.message).next() {
         return Err(Failure::configuration(error));
     }
-    let before = DeadLetters::open(&prepared.plan, &connectors, &directory)?.count()?;
+    let mut letters = DeadLetters::open(&prepared.plan, &connectors, &directory)?;
+    let before = letters.count()?;
+    let prepared = prepared.with_letters_until(&letters.ends());
+    drop(letters);
     if before.taken() == 0 {
         println!("nothing to replay: {} letters stay", before.left());
         print!("{}", before.text());

@@ -7,7 +7,6 @@ use crate::commands::savepoint::now_ms;
 use crate::commands::{DataDirOptions, PipelineOptions};
 use crate::dead_letters::lines::with_record;
 use crate::failure::{Exit, Failure};
-use weir_protocol::replay::Stays;
 
 /// Options of `weir dlq show`.
 #[derive(Debug, clap::Args)]
@@ -42,7 +41,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     letters.read(options.all || options.at.is_some(), |found| {
         let asked = match &options.at {
             Some(at) => *at == format!("{}:{}", found.partition, found.offset),
-            None => found.stays != Some(Stays::NotSelected),
+            None => found.is_asked_for(),
         };
         if asked {
             println!("{}", with_record(found)?);

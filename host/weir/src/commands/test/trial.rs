@@ -230,6 +230,7 @@ fn spec(options: TrialOptions) -> OperatorSpec {
 
 fn task_options(spec: OperatorSpec, prepared: &Prepared) -> OperatorTaskOptions {
     OperatorTaskOptions {
+        pipeline: NAME.to_owned(),
         index: 0,
         spec,
         digest: prepared.digest().to_string(),
