@@ -66,7 +66,7 @@ pub enum Refusal {
     },
     /// All entries are gone.
     #[error(
-        "the consumer group has no committed offsets though this data directory has seen checkpoint {last}: the group expired (offsets.retention.minutes), was deleted, or this is another cluster"
+        "the consumer group has no committed offsets though this data directory has seen checkpoint {last}: the group expired (offsets.retention.minutes) or was deleted, its topics were deleted (if they were made again, go on --to-earliest), or this is another cluster"
     )]
     GroupGone {
         /// What was seen.

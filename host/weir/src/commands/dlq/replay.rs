@@ -97,7 +97,10 @@ fn replayed(options: &Options) -> Result<Exit, Failure> {
     if again > 0 {
         println!("{again} records failed again: each is a new letter, with its attempt counted");
     }
-    println!("{} letters are open, {} of them stay", after.taken() + after.left(), after.left());
+    println!(
+        "{} letters are open; `weir dlq list` tells which can be replayed",
+        after.taken() + after.left()
+    );
     Ok(Exit::Done)
 }
 

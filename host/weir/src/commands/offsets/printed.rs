@@ -48,6 +48,7 @@ pub fn reset(format: OutputFormat, done: &OffsetsReset) {
         text += &format!("not to be done like this: {needs}\n");
     }
     text += &match (done.dry_run, &done.group, &done.decided) {
+        (true, ..) if done.needs.is_some() => "nothing was changed\n".to_owned(),
         (true, ..) => "nothing was changed; --execute does it\n".to_owned(),
         (false, Some(group), _) => {
             format!(
