@@ -110,8 +110,10 @@ impl Shared {
                 }
                 Action::Duplicate => {
                     request.write(&mut &self.broker)?;
-                    self.note(copies, Fate::Swallow(armed));
+                    self.note(copies, Fate::Swallow(armed.clone()));
                     request.with_correlation(copies).write(&mut &self.broker)?;
+                    // A client that has its answer may be gone before that of the copy comes.
+                    armed.fire();
                     copies += 1;
                     continue;
                 }

@@ -111,7 +111,7 @@ impl Armed {
         self.changed.notify_all();
     }
 
-    /// The fault has happened: an answer is lost, a request is held, the copy of a request was answered. With
+    /// The fault has happened: an answer is lost, a request is held, the copy of a request was sent. With
     /// [`Action::Pass`]: it is answered.
     pub fn has_fired(&self) -> bool {
         self.lock().fired
