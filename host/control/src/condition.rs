@@ -1,7 +1,6 @@
 //! How the service itself is, for probes: does it still turn, is it ready, and what does each pipeline do.
 
 use crate::control::Control;
-use crate::deployment::Actual;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
@@ -39,20 +38,6 @@ pub const ACTUAL_WORDS: [&str; 9] = [
     "finished",
     "superseded",
 ];
-
-fn word(actual: &Actual) -> &'static str {
-    match actual {
-        Actual::Stopped => "stopped",
-        Actual::Starting => "starting",
-        Actual::Running => "running",
-        Actual::Swapping => "swapping",
-        Actual::Restarting(_) => "restarting",
-        Actual::Stopping => "stopping",
-        Actual::Failed(_) => "failed",
-        Actual::Finished => "finished",
-        Actual::Superseded(_) => "superseded",
-    }
-}
 
 /// Tells how a service is, from any thread.
 #[derive(Clone)]
@@ -137,7 +122,7 @@ impl Condition {
         all.map(|(pipeline, deployment)| PipelineCondition {
             pipeline,
             desired_running: deployment.desired_running,
-            actual: word(&deployment.actual),
+            actual: deployment.actual.word(),
         })
         .collect()
     }
@@ -146,6 +131,7 @@ impl Condition {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deployment::Actual;
 
     #[test]
     fn each_state_has_a_word_of_the_list() {
@@ -161,6 +147,6 @@ mod tests {
             Actual::Finished,
             Actual::Superseded(text()),
         ];
-        assert_eq!(all.each_ref().map(word), ACTUAL_WORDS);
+        assert_eq!(all.each_ref().map(Actual::word), ACTUAL_WORDS);
     }
 }

@@ -45,6 +45,29 @@ pub enum Actual {
 }
 
 impl Actual {
+    /// What clients and probes call it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Actual::Stopped => "stopped",
+            Actual::Starting => "starting",
+            Actual::Running => "running",
+            Actual::Swapping => "swapping",
+            Actual::Restarting(_) => "restarting",
+            Actual::Stopping => "stopping",
+            Actual::Failed(_) => "failed",
+            Actual::Finished => "finished",
+            Actual::Superseded(_) => "superseded",
+        }
+    }
+
+    /// Why it does that, where something is the cause.
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Actual::Restarting(cause) | Actual::Failed(cause) | Actual::Superseded(cause) => Some(cause),
+            _ => None,
+        }
+    }
+
     /// True where the host has something of it that will end.
     pub fn is_alive(&self) -> bool {
         match self {

@@ -50,6 +50,11 @@ pub enum Lived {
     FoundCandidate(CheckpointId),
 }
 
+/// The name of a life that has not been yet.
+pub fn fresh() -> Incarnation {
+    Incarnation::parse(&ulid::Ulid::generate().to_string()).expect("a ULID's text is 26 characters")
+}
+
 /// Runs one incarnation to its end; `earlier` are those of this process before it.
 pub fn run(
     run: &Run,
@@ -94,9 +99,8 @@ pub fn run(
     run.meters.decided(start, run.meters.records_in.get());
     run.meters.checkpoint.decided(run.clock.monotonic());
     run.meters.oldest_undecided.restored();
-    let sources = version.plan.spec.sources.iter().zip(&recovered.positions);
-    let deciding = sources.filter(|(spec, _)| spec.kind.decides());
-    let partitions: Vec<Partition> = deciding.flat_map(|(_, p)| p.keys().cloned()).collect();
+    let deciding = version.plan.deciding(&recovered.positions);
+    let partitions: Vec<Partition> = deciding.flat_map(|positions| positions.keys().cloned()).collect();
     let stop_asked = AtomicBool::new(false);
     let mut swap = None;
     let lived =

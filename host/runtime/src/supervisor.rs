@@ -90,8 +90,7 @@ fn lives(run: &Run) -> Outcome {
     let mut policy = RestartPolicy::new(spec.restart.clone(), spec.checkpoint.interval);
     let mut ours: Vec<Incarnation> = Vec::new();
     loop {
-        let incarnation =
-            Incarnation::parse(&ulid::Ulid::generate().to_string()).expect("a ULID's text is 26 characters");
+        let incarnation = incarnation::fresh();
         tracing::info!(%incarnation, pipeline = spec.name, "starting");
         let began = run.clock.monotonic();
         run.meters.life.set(LifeState::Starting);

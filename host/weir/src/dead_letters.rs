@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use weir_protocol::batch::Batch;
 use weir_protocol::connector::{BatchLimits, ConnectorError, Polled, StartPolicy};
 use weir_protocol::decision::{CommittedOffset, Metadata};
-use weir_protocol::epoch::Incarnation;
 use weir_protocol::feature_level::FeatureLevel;
 use weir_protocol::plan::replay::{is_letters, sink_of_letters};
 use weir_protocol::plan::{Decider, Plan, SourceKind};
@@ -20,6 +19,7 @@ use weir_protocol::replay::{Letter, Replay, Stays};
 use weir_protocol::verdict::{FoundManifest, named};
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::{Connected, Connectors};
+use weir_runtime::incarnation;
 
 /// The longest wait for the next letter of a sink that has more.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -100,15 +100,13 @@ impl DeadLetters {
         connectors: &PlanConnectors,
         directory: &Path,
     ) -> Result<DeadLetters, ConnectorError> {
-        let incarnation =
-            Incarnation::parse(&ulid::Ulid::generate().to_string()).expect("a ULID's text is 26 characters");
+        let incarnation = incarnation::fresh();
         let mut connected = connectors.connect(&incarnation)?;
         let mut all: Vec<Vec<Partition>> = Vec::new();
         for source in &mut connected.sources {
             all.push(source.partitions()?);
         }
-        let deciding = plan.spec.sources.iter().zip(&all).filter(|(spec, _)| spec.kind.decides());
-        let deciding: Vec<Partition> = deciding.flat_map(|(_, partitions)| partitions.clone()).collect();
+        let deciding: Vec<Partition> = plan.deciding(&all).flatten().cloned().collect();
         let covered = connected.decisions.covered(&deciding);
         let committed = connected.decisions.look(&covered)?;
         let letters_of = |entry: &&CommittedOffset| {

@@ -8,13 +8,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use weir_kafka::{Level, Looked};
 use weir_protocol::connector::{ConnectorError, ErrorKind};
 use weir_protocol::decision::Owner;
-use weir_protocol::epoch::Incarnation;
 use weir_protocol::permission::Resource;
 use weir_protocol::plan::Plan;
 use weir_protocol::remedy::Called;
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::Connectors;
 use weir_runtime::data_dir::DataDir;
+use weir_runtime::incarnation;
 use weir_runtime::recovery::{Foreseen, Recovery};
 
 /// One check.
@@ -124,8 +124,7 @@ fn foresee(
     directory: &Path,
     owner: &Owner,
 ) -> Result<Foreseen, ConnectorError> {
-    let incarnation =
-        Incarnation::parse(&ulid::Ulid::generate().to_string()).expect("a ULID's text is 26 characters");
+    let incarnation = incarnation::fresh();
     let mut connected = connectors.connect(&incarnation)?;
     let specs = pipeline.plan.spec.operators.iter().zip(&pipeline.operators);
     let operators: BTreeMap<String, String> =

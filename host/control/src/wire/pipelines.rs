@@ -1,7 +1,6 @@
 //! Pipelines: the document, the plan, how it goes, what has happened.
 
 use crate::clock::time_text;
-use crate::deployment::Actual;
 use crate::host::{OnlineCheck, RunningStatus, StateFate, Way};
 use crate::pipelines::plan::{Plan, Rejected};
 use crate::reconcile::Shown;
@@ -224,22 +223,11 @@ impl StatusView {
         running: Option<RunningStatus>,
     ) -> StatusView {
         let restart = |(at, cause)| RestartView { at: time_text(at), cause };
-        let (actual, cause) = match shown.actual {
-            Actual::Stopped => ("stopped", None),
-            Actual::Starting => ("starting", None),
-            Actual::Running => ("running", None),
-            Actual::Swapping => ("swapping", None),
-            Actual::Restarting(cause) => ("restarting", Some(cause)),
-            Actual::Stopping => ("stopping", None),
-            Actual::Failed(cause) => ("failed", Some(cause)),
-            Actual::Finished => ("finished", None),
-            Actual::Superseded(by) => ("superseded", Some(by)),
-        };
         StatusView {
             name: row.name.clone(),
             desired: desired(row),
-            actual: actual.to_owned(),
-            cause,
+            actual: shown.actual.word().to_owned(),
+            cause: shown.actual.cause().map(str::to_owned),
             applied_revision: row.applied,
             incarnation: shown.incarnation,
             swap: swap.map(SwapView::from),

@@ -71,6 +71,12 @@ impl Plan {
         plan
     }
 
+    /// Of what there is per source, that of the sources whose offsets are part of a decision.
+    pub fn deciding<'a, T>(&'a self, per_source: &'a [T]) -> impl Iterator<Item = &'a T> {
+        let each = self.spec.sources.iter().zip(per_source);
+        each.filter(|(spec, _)| spec.kind.decides()).map(|(_, of_source)| of_source)
+    }
+
     /// The plan that sends dead letters back. The routers stand behind the operators of the pipeline, in the order of
     /// the sources of letters.
     pub fn with_replay(&self, selection: &Selection) -> Result<Plan, Vec<Problem>> {

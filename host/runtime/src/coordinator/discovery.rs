@@ -40,9 +40,8 @@ impl Coordinator<'_> {
 
     /// Somebody else who writes to our group ends this incarnation; the next one judges what it finds.
     fn look(&mut self) -> Result<(), ConnectorError> {
-        let sources = self.options.version.plan.spec.sources.iter().zip(&self.known);
-        let deciding = sources.filter(|(spec, _)| spec.kind.decides());
-        let all: Vec<Partition> = deciding.flat_map(|(_, known)| known.iter().cloned()).collect();
+        let all: Vec<Partition> =
+            self.options.version.plan.deciding(&self.known).flatten().cloned().collect();
         let covered = self.connected.decisions.covered(&all);
         let committed = match self.connected.decisions.look(&covered) {
             Ok(committed) => committed,

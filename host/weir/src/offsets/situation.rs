@@ -19,6 +19,7 @@ use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::{Connected, Connectors, Operators};
 use weir_runtime::data_dir::DataDir;
 use weir_runtime::format_file::LevelInForce;
+use weir_runtime::incarnation;
 use weir_runtime::recovery::handles_of;
 use weir_wasm::Engine;
 
@@ -87,8 +88,7 @@ impl Situation {
         let plan = prepared.plan;
         let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
         let store = CheckpointStore::open_at(&directory, plan.spec.checkpoint.retain, level)?;
-        let incarnation =
-            Incarnation::parse(&ulid::Ulid::generate().to_string()).expect("a ULID's text is 26 characters");
+        let incarnation = incarnation::fresh();
         let connectors = PlanConnectors::new(plan.clone(), directory);
         let connected = connectors.connect(&incarnation)?;
         let mut situation = Situation {
