@@ -34,16 +34,26 @@ impl Assigned {
         self.next
     }
 
-    /// False for a record at or past the given end. Seeing one proves that all before the end were seen.
+    /// False for a record at or past the given end. Seeing one proves that all before the end were seen. An error for one
+    /// before the position: it would be processed twice, and leaving it out would trust a client that has lost its place.
     #[inline]
-    pub(crate) fn accepts(&mut self, offset: i64) -> bool {
+    pub(crate) fn accepts(&mut self, offset: i64) -> Result<bool, ConnectorError> {
         match self.end {
             Some(end) if offset >= end => {
                 self.next.offset = self.next.offset.max(end);
-                false
+                Ok(false)
             }
-            _ => true,
+            _ if offset < self.next.offset => Err(self.goes_back(offset)),
+            _ => Ok(true),
         }
+    }
+
+    #[cold]
+    fn goes_back(&self, offset: i64) -> ConnectorError {
+        ConnectorError::transient(format!(
+            "topic {} partition {}: the client returned offset {offset} again, behind everything before offset {}; reading begins again at the last decision",
+            self.partition.topic, self.partition.number, self.next.offset
+        ))
     }
 
     /// The record at `offset` is in the batch.
@@ -177,6 +187,7 @@ impl Assignment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use weir_protocol::connector::ErrorKind;
 
     fn assigned(start: i64, end: Option<i64>) -> Assigned {
         Assigned {
@@ -201,10 +212,24 @@ mod tests {
     #[test]
     fn a_record_past_the_given_end_is_not_returned_and_proves_the_end() {
         let mut partition = assigned(0, Some(5));
-        assert!(partition.accepts(4));
-        assert!(!partition.accepts(7));
+        assert!(partition.accepts(4).unwrap());
+        assert!(!partition.accepts(7).unwrap());
         assert!(partition.has_ended());
         assert_eq!(partition.position().offset, 5);
+    }
+
+    #[test]
+    fn a_record_before_the_position_ends_the_incarnation_instead_of_being_processed_twice() {
+        let mut partition = assigned(3, None);
+        assert!(partition.accepts(3).unwrap());
+        partition.returned(3, 1);
+        let error = partition.accepts(3).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Transient);
+        assert!(error.message.contains("topic t partition 0"), "{}", error.message);
+        // Markers lie before the end event's offset: nothing that can be read follows there.
+        partition.ended(6);
+        partition.accepts(5).unwrap_err();
+        assert!(partition.accepts(6).unwrap());
     }
 
     #[test]

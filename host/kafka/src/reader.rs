@@ -110,7 +110,7 @@ impl KafkaReader {
             }
             bytes += size;
             let assigned = self.assignment.of(view.rkt, view.partition);
-            if assigned.accepts(view.offset) {
+            if assigned.accepts(view.offset)? {
                 // SAFETY: the message is alive.
                 let leader_epoch = unsafe { native::rd_kafka_message_leader_epoch(view) };
                 assigned.returned(view.offset, leader_epoch);
