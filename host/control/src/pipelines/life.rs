@@ -1,5 +1,6 @@
 //! Start, stop, restart: desired state is written, then the pipeline's thread sees to it.
 
+use super::swap::must_have_no_open_swap;
 use super::{check_match, find};
 use crate::control::{Change, Control};
 use crate::deployment::Event;
@@ -104,6 +105,10 @@ fn change_life(
             let from = check(&pipeline, alive)?;
             if !alive {
                 end_left_swap(control, transaction, pipeline.id)?;
+                if from.replay.is_some() {
+                    // Its next start finds out how the swap has ended, and would let the letters lie.
+                    must_have_no_open_swap(transaction, pipeline.id)?;
+                }
             }
             pipelines::set_desired(transaction, pipeline.id, *event != Event::StopAsked)?;
             pipelines::set_start(transaction, pipeline.id, Some(&from))?;
