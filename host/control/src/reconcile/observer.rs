@@ -7,6 +7,7 @@ use crate::control::Control;
 use crate::deployment::Event;
 use crate::host::{Ending, Listener, PipelineEvent, SwapEvent};
 use crate::problem::Problem;
+use crate::store::pipelines::StartFrom;
 use crate::store::swaps::{Swap, SwapState};
 use crate::store::{events, pipelines, swaps};
 use rusqlite::Connection;
@@ -28,6 +29,8 @@ pub struct Observer {
     pub slot: Arc<Slot>,
     /// The pipeline's key.
     pub pipeline: i64,
+    /// How its start was asked to begin.
+    pub start: StartFrom,
 }
 
 impl Listener for Observer {
@@ -68,7 +71,7 @@ impl Observer {
     fn write(&self, connection: &Connection, event: &PipelineEvent) -> Result<(), Problem> {
         match event {
             PipelineEvent::Running { incarnation, epoch, operators, candidate } => {
-                pipelines::set_start(connection, self.pipeline, None)?;
+                pipelines::forget_start(connection, self.pipeline, &self.start)?;
                 let body = json!({ "incarnation": incarnation, "epoch": epoch, "operators": operators });
                 self.event(connection, "running", &body)?;
                 self.decide_swap(connection, *epoch, operators, *candidate)

@@ -175,7 +175,7 @@ impl From<StartRequest> for StartFrom {
             replay_output: asked.replay_output,
             again: asked.again,
             restart_finished: asked.restart_finished,
-            replay: None,
+            ..StartFrom::default()
         }
     }
 }

@@ -41,6 +41,35 @@ fn a_replay_is_a_restart_that_the_letters_come_first_in_and_only_once() {
 }
 
 #[test]
+fn a_replay_that_is_asked_for_while_a_start_is_under_way_is_not_taken_for_that_start() {
+    let server = with_letters();
+    *server.host.silent.lock().unwrap() = true;
+    *server.host.begins_when_stopped.lock().unwrap() = true;
+    let starts = || server.host.starts.lock().unwrap().len();
+    let before = starts();
+    server.post("/v1/pipelines/orders/restart", json!({})).is(202);
+    server.wait("the restart", || (starts() > before).then_some(()));
+    let before = starts();
+    server.post(&format!("{PATH}/replay"), json!({})).is(202);
+    server.wait("the replay", || (starts() > before).then_some(()));
+    let replay = |server: &Server| server.host.starts.lock().unwrap().last().unwrap().replay.clone();
+    assert_eq!(replay(&server), Some(LettersSelected::default()));
+    // A start of what is starting is no start, and takes nothing away.
+    server.post("/v1/pipelines/orders/start", json!({})).is(202);
+    *server.host.begins_when_stopped.lock().unwrap() = false;
+    let before = starts();
+    server.post("/v1/pipelines/orders/restart", json!({})).is(202);
+    server.wait("the restart", || (starts() > before).then_some(()));
+    assert_eq!(replay(&server), Some(LettersSelected::default()));
+    // The same once more, while the first is about to be over, is another replay.
+    *server.host.begins_when_stopped.lock().unwrap() = true;
+    let before = starts();
+    server.post(&format!("{PATH}/replay"), json!({})).is(202);
+    server.wait("the second replay", || (starts() > before).then_some(()));
+    assert_eq!(replay(&server), Some(LettersSelected::default()));
+}
+
+#[test]
 fn letters_are_listed_and_a_dry_run_changes_nothing() {
     let server = with_letters();
     let before = server.host.starts.lock().unwrap().len();
