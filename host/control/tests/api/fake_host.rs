@@ -263,6 +263,7 @@ impl Host for FakeHost {
                 items: vec![serde_json::json!({ "operators": asked.selected.operators }); asked.limit.min(2)],
                 replayable: 2,
                 staying: 0,
+                complete: asked.read_max.is_none(),
             }),
             false => Err(refused(Reason::InvalidPipeline, "there are no dead letters")),
         }
