@@ -45,6 +45,7 @@ mod operator_authors;
 mod poison;
 mod probes;
 mod processed;
+mod replay_keeps;
 mod sample_records;
 mod savepoint_archives;
 mod savepoint_imports;
