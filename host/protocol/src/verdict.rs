@@ -379,6 +379,11 @@ fn from_offsets(facts: &Facts, record: &DecisionRecord, why: &str) -> Result<Ver
     for known in &facts.partitions {
         let entry = facts.committed.iter().find(|entry| entry.partition == known.partition);
         match entry {
+            // Only manifests say it of letters that are no part of the decision.
+            _ if known.letters && !known.covered => {
+                let (partition, id) = (known.partition.clone(), record.id.clone());
+                return Err(Refusal::LettersUnknown { partition, id, why: why.to_owned() });
+            }
             _ if known.letters => {
                 let position = letters_to(facts, None, known).unwrap_or(Position::at(0));
                 let (source, partition) = (known.source.clone(), known.partition.clone());

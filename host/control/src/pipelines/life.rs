@@ -25,7 +25,11 @@ pub fn start(control: &Arc<Control>, who: &str, name: &Name, from: &StartFrom) -
             )
             .hint(format!("POST /v1/pipelines/{}/stop first", pipeline.name)));
         }
-        Ok(from.clone())
+        if alive {
+            // Nothing is started: what a start that is still to come was asked for holds.
+            return Ok(pipeline.start.clone());
+        }
+        Ok(StartFrom { asked_at: control.now(), ..from.clone() })
     })
 }
 
@@ -81,7 +85,8 @@ pub fn replay(
                     .hint(format!("POST /v1/pipelines/{}/restart, and replay when it runs", pipeline.name)));
             }
             let restart_finished = restart_finished || pipeline.start.restart_finished;
-            Ok(StartFrom { replay: Some(letters.clone()), restart_finished, ..pipeline.start.clone() })
+            let (replay, asked_at) = (Some(letters.clone()), control.now());
+            Ok(StartFrom { replay, asked_at, restart_finished, ..pipeline.start.clone() })
         },
     )
 }
@@ -111,7 +116,7 @@ fn change_life(
                 }
             }
             pipelines::set_desired(transaction, pipeline.id, *event != Event::StopAsked)?;
-            pipelines::set_start(transaction, pipeline.id, Some(&from))?;
+            pipelines::set_start(transaction, pipeline.id, &from)?;
             control.note(transaction, change)?;
             find(transaction, name)
         })?;

@@ -209,6 +209,19 @@ fn letters_that_were_never_replayed_begin_at_the_first() {
 }
 
 #[test]
+fn letters_of_another_cluster_are_not_read_from_the_beginning_where_their_manifest_is_lost() {
+    let mut facts = Facts { hint: None, manifest: FoundManifest::Missing, ..healthy() };
+    letters(&mut facts, None);
+    let Verdict::RestoreFromOffsets { positions, .. } = judge(&facts) else { panic!("{:?}", judge(&facts)) };
+    assert_eq!(positions[0].position, Position::at(0), "nothing of them was ever decided");
+    facts.partitions[0].covered = false;
+    facts.committed.remove(0);
+    assert!(
+        matches!(refusal(&facts), Refusal::LettersUnknown { partition, .. } if &*partition.topic == "dead")
+    );
+}
+
+#[test]
 fn the_manifest_says_where_letters_stand_whatever_the_group_has() {
     for entry in [None, Some((5, older())), Some((9, record()))] {
         let mut facts = healthy();

@@ -17,6 +17,7 @@ mod container;
 mod demo;
 mod deploy;
 mod dlq;
+mod dlq_served;
 mod event_time;
 mod explained;
 mod fault_proxy;
