@@ -145,6 +145,27 @@ struct Counted {
     ends: Vec<(String, Positions)>,
 }
 
+/// The life that was asked for. Where the pipeline has been changed since, so that there is none, it goes on without: that
+/// is told, and the letters stay open.
+pub fn prepared(
+    host: &WeirHost,
+    document: &PipelineDocument,
+    asked: &LettersSelected,
+    (guests, listener): (&GuestMetrics, &dyn Listener),
+) -> Option<ReplayLife> {
+    let refused = match ReplayLife::prepare(host, document, asked, guests) {
+        Ok(life) => return Some(life),
+        Err(refused) => refused,
+    };
+    let problems = refused.problems.first().map(|first| format!(": {first}")).unwrap_or_default();
+    let cause = format!("{refused}{problems}");
+    tracing::warn!(pipeline = document.name, "dead letters are not replayed: {cause}");
+    let event =
+        PipelineEvent::ReplayEnded { letters: Some(0), left: None, failed_again: 0, cause: Some(cause) };
+    listener.happened(&document.name, event);
+    None
+}
+
 /// The life in which dead letters come back; how the pipeline ended, where it does not come to its next life.
 pub fn replay_first(run: &Run, replay: &ReplayLife, told: &Told<'_>) -> Option<Ending> {
     (told.show)(true);

@@ -4,7 +4,7 @@ use super::document;
 use super::host::WeirHost;
 use super::kept_document::KeptDocument;
 use super::on_disk::{refused, unavailable};
-use super::replaying::{ReplayLife, Show, Told, replay_first};
+use super::replaying::{self, Show, Told, replay_first};
 use super::running_status::Shape;
 use crate::called;
 use crate::commands::savepoint::now_ms;
@@ -97,7 +97,7 @@ pub fn start(
             tracing::warn!(pipeline = name, "a swap was under way: dead letters are not replayed");
             None
         }
-        Some(letters) => Some(ReplayLife::prepare(host, &start.document, letters, &guests)?),
+        Some(letters) => replaying::prepared(host, &start.document, letters, (&guests, &*listener)),
         None => None,
     };
     let schedule = schedule(host, &plan, &directory)?;

@@ -71,6 +71,28 @@ fn a_replay_that_fails_says_how_many_came_back_and_is_made_when_what_failed_is_m
 }
 
 #[test]
+fn a_replay_of_letters_that_the_pipeline_keeps_no_more_is_told_and_the_stream_goes_on() {
+    let (mut job, server) = served("dlq-gone", "trap_on_value", "err_on_value");
+    again(&mut job, &server, "trap_on_value", "pass");
+    replay(&job, &server);
+    until("its end", || (server.status(&job.name)["actual"] == "failed").then_some(()));
+    // The replay is still to be made, and there is nothing now that it could be made of.
+    let (text, _) = job.text.split_once("[sink.dead]").unwrap();
+    job.text = text.replace("breaker = { share = 1.0 }\non_error = { dead_letter = \"dead\" }", "");
+    again(&mut job, &server, "err_on_value", "pass");
+    until("it to run", || (server.status(&job.name)["actual"] == "running").then_some(()));
+    let told = || {
+        let events = server.get(&format!("/v1/pipelines/{}/events?limit=1000", job.name)).expect(200);
+        events["items"].as_array().unwrap().iter().any(|event| {
+            event["kind"] == "replay_failed" && event["body"]["cause"].to_string().contains("no dead letters")
+        })
+    };
+    until("what became of the replay", || told().then_some(()));
+    job.cluster.produce(&job.topic("in"), &[Record::of(0, "fine")]);
+    until("the output", || (job.cluster.read_stable(&job.topic("out")).len() == 1).then_some(()));
+}
+
+#[test]
 fn a_replay_is_shown_while_it_lasts_and_one_that_is_stopped_says_how_many_came_back() {
     let (mut job, server) = served("dlq-stops", "reject_on_value", "pass");
     again(&mut job, &server, "reject_on_value", "loop_on_value");
