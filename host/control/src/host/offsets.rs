@@ -75,7 +75,7 @@ pub enum OffsetsTarget {
     Offsets(Vec<TopicOffset>),
     /// So many records forward, or back.
     ShiftBy(i64),
-    /// Nothing changes here: what is decided is written to another consumer group.
+    /// Where it is: what is decided is written to another consumer group.
     Group(String),
 }
 

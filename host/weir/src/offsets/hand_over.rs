@@ -1,5 +1,6 @@
 //! The way back: what is decided becomes plain offsets of another consumer group, from which another program goes on.
 
+use super::reset;
 use super::situation::Situation;
 use super::{refused, shown};
 use crate::failure::Failure;
@@ -16,7 +17,8 @@ struct Part {
     there: Vec<CommittedOffset>,
 }
 
-/// Says what would be written to the group, and writes it unless that is all. The pipeline's own decision stays.
+/// Says what would be written to the group, and writes it unless that is all. The pipeline stays where it is, by a new
+/// decision: one that runs unseen would take itself for fenced by mistake, and start again.
 pub fn run(mut situation: Situation, group: &str, asked: &ResetOffsets) -> Result<OffsetsReset, Failure> {
     if !asked.topics.is_empty() || asked.state.is_some() {
         return Err(Failure::configuration(
@@ -26,6 +28,8 @@ pub fn run(mut situation: Situation, group: &str, asked: &ResetOffsets) -> Resul
     if situation.record.is_none() {
         return Err(refused("nothing is decided yet: there is nothing to hand over".to_owned()));
     }
+    // The decision must not hide what a start would be refused for.
+    situation.foresee()?;
     let mut parts = parts_of(&situation, group)?;
     if !asked.dry_run {
         situation.refuse_running()?;
@@ -52,6 +56,7 @@ pub fn run(mut situation: Situation, group: &str, asked: &ResetOffsets) -> Resul
         report.notes.push("state stays here: what goes on from these offsets does not have it".to_owned());
     }
     if !asked.dry_run {
+        report.decided = Some(reset::decide_as_it_is(&mut situation)?.to_string());
         for part in &parts {
             part.cluster.commit_plainly(group, &part.offsets)?;
         }

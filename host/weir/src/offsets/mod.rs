@@ -45,10 +45,12 @@ pub fn show(situation: &mut Situation) -> Result<PipelineOffsets, Failure> {
 
 /// Says what was asked for means, and does it unless that is all.
 pub fn reset(situation: Situation, asked: &ResetOffsets) -> Result<OffsetsReset, Failure> {
-    match &asked.to {
+    let called = situation.called.clone();
+    let done = match &asked.to {
         OffsetsTarget::Group(group) => hand_over::run(situation, group, asked),
         _ => reset::run(situation, asked),
-    }
+    };
+    done.map_err(|failure| failure.told(&called))
 }
 
 /// A situation in which a person has to do something first.

@@ -1,9 +1,11 @@
 //! What is decided for a stopped pipeline, looked at without fencing anybody.
 
 use super::refused;
+use crate::called;
 use crate::commands::PipelineOptions;
 use crate::connectors::PlanConnectors;
 use crate::failure::Failure;
+use crate::online;
 use crate::prepared_pipeline::{self, Missing, PreparedPipeline};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,13 +16,14 @@ use weir_protocol::epoch::Incarnation;
 use weir_protocol::manifest::Manifest;
 use weir_protocol::plan::{Plan, SourceKind};
 use weir_protocol::position::{Partition, Position, Positions};
+use weir_protocol::remedy::Called;
 use weir_protocol::verdict::{FoundManifest, named};
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::{Connected, Connectors, Operators};
 use weir_runtime::data_dir::DataDir;
 use weir_runtime::format_file::LevelInForce;
 use weir_runtime::incarnation;
-use weir_runtime::recovery::handles_of;
+use weir_runtime::recovery::{Foreseen, handles_of};
 use weir_wasm::Engine;
 
 /// A partition of a source, and what is decided for it.
@@ -40,6 +43,8 @@ pub struct Known {
 /// A pipeline at which is looked. Where this process may change it, its data directory is held while this lives.
 pub struct Situation {
     _held: Option<DataDir>,
+    /// How a person calls the pipeline.
+    pub called: Called,
     /// The plan.
     pub plan: Arc<Plan>,
     /// Its operators.
@@ -75,15 +80,18 @@ impl Situation {
         let spec = &prepared.plan.spec;
         let directory = data_dir.pipeline(&spec.name, &Owner::of(&spec.id_prefix, &spec.name))?;
         let level = data_dir.level().clone();
-        Situation::look(prepared, directory, level, Some(data_dir))
+        let mut called = called::on_the_command_line(&pipeline.file, data_dir.path());
+        called::by_its_plan(&mut called, &prepared.plan);
+        Situation::look(prepared, directory, level, (Some(data_dir), called))
     }
 
-    /// Asks the decision log. `held` is the data directory, where nobody else holds it for this process.
+    /// Asks the decision log. `held` is the data directory, where nobody else holds it for this process; `called` is how a
+    /// person calls the pipeline.
     pub fn look(
         prepared: PreparedPipeline,
         directory: PathBuf,
         level: LevelInForce,
-        held: Option<DataDir>,
+        (held, called): (Option<DataDir>, Called),
     ) -> Result<Situation, Failure> {
         let plan = prepared.plan;
         let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
@@ -93,6 +101,7 @@ impl Situation {
         let connected = connectors.connect(&incarnation)?;
         let mut situation = Situation {
             _held: held,
+            called,
             plan,
             operators: prepared.operators,
             owner,
@@ -174,6 +183,13 @@ impl Situation {
             sink.recover(&handles_of(&spec.name, &manifest.prepared))?;
         }
         Ok(())
+    }
+
+    /// What a start would come to now; refused where that would be.
+    pub fn foresee(&mut self) -> Result<Foreseen, Failure> {
+        let foreseen =
+            online::foresee(&self.plan, &self.operators, &self.owner, &self.store, &mut self.connected);
+        foreseen.map_err(Failure::from)
     }
 
     /// What is decided, read behind the fence.

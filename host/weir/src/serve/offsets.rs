@@ -3,6 +3,7 @@
 use super::document;
 use super::host::WeirHost;
 use super::on_disk::{of_failure, refused};
+use crate::called;
 use crate::failure::{Exit, Failure};
 use crate::offsets::{self, Situation};
 use weir_control::host::{OffsetsReset, PipelineDocument, PipelineOffsets, Reason, Refused, ResetOffsets};
@@ -27,7 +28,8 @@ fn situation(host: &WeirHost, document: &PipelineDocument) -> Result<Situation, 
     let spec = &prepared.plan.spec;
     let owner = Owner::of(&spec.id_prefix, &spec.name);
     let directory = host.data_dir().pipeline(&document.name, &owner).map_err(refused)?;
-    Situation::look(prepared, directory, host.data_dir().level().clone(), None).map_err(told)
+    let called = called::on_a_server(&prepared.plan, host.url());
+    Situation::look(prepared, directory, host.data_dir().level().clone(), (None, called)).map_err(told)
 }
 
 /// The document is what runs: where a wish does not fit it, the wish is at fault.
