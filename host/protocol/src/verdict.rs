@@ -13,7 +13,7 @@ use crate::remedy::ResetTo;
 
 mod refusal;
 
-pub use self::refusal::Refusal;
+pub use self::refusal::{Refusal, is_of_weir};
 
 /// A partition that a source of the plan has now.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -199,7 +199,7 @@ impl Refusal {
 }
 
 /// `w2;…`: the form of a decision, of a version that this build does not know.
-fn is_of_weir(metadata: &str) -> bool {
+pub fn is_of_weir(metadata: &str) -> bool {
     let version = metadata.strip_prefix('w').and_then(|rest| rest.split_once(';'));
     version.is_some_and(|(number, _)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }

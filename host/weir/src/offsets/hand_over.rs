@@ -9,6 +9,7 @@ use weir_kafka::KafkaCluster;
 use weir_protocol::decision::{CommittedOffset, Metadata};
 use weir_protocol::position::{Partition, Position};
 use weir_protocol::reset::Move;
+use weir_protocol::verdict::is_of_weir;
 
 /// Partitions of one cluster, and where they go on.
 struct Part {
@@ -84,7 +85,6 @@ fn parts_of(situation: &Situation, group: &str) -> Result<Vec<Part>, Failure> {
     for part in &mut parts {
         let wanted: Vec<Partition> = part.offsets.iter().map(|(partition, _)| partition.clone()).collect();
         part.there = part.cluster.committed_in(group, &wanted)?;
-        refuse_decisions(&part.there, group)?;
     }
     Ok(parts)
 }
@@ -97,25 +97,27 @@ fn refuse_group(situation: &Situation, cluster: &KafkaCluster, group: &str) -> R
         )));
     }
     let facts = cluster.group_facts(group)?;
-    match facts.members {
-        0 => Ok(()),
-        members => Err(refused(format!(
-            "consumer group {group} has {members} active members ({}): stop them, then hand over",
-            facts.state
-        ))),
+    if facts.members > 0 {
+        return Err(refused(format!(
+            "consumer group {group} has {} active members ({}): stop them, then hand over",
+            facts.members, facts.state
+        )));
     }
+    refuse_decisions(&cluster.all_committed_in(group)?, group)
 }
 
-/// What another pipeline of weir has decided is never overwritten.
+/// A group in which a pipeline of weir decides is its own, whatever it reads: its next start would be refused.
 fn refuse_decisions(there: &[CommittedOffset], group: &str) -> Result<(), Failure> {
     let decision = there.iter().find_map(|entry| match &entry.metadata {
-        Metadata::Decision(record) => Some((&entry.partition, record)),
+        Metadata::Decision(record) => Some((&entry.partition, format!("owner {}", record.owner))),
+        Metadata::Unknown(found) if is_of_weir(found) => {
+            Some((&entry.partition, format!("of a newer weir, {found:?}")))
+        }
         _ => None,
     });
-    let Some((partition, record)) = decision else { return Ok(()) };
+    let Some((partition, whose)) = decision else { return Ok(()) };
     Err(refused(format!(
-        "consumer group {group} belongs to a pipeline of weir: {partition} carries its decision (owner {}); name another group",
-        record.owner
+        "consumer group {group} belongs to a pipeline of weir: {partition} carries its decision ({whose}); name another group"
     )))
 }
 

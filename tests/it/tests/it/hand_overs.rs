@@ -72,6 +72,25 @@ fn an_idle_pipeline_that_is_reset_from_elsewhere_ends_as_superseded_and_the_rese
     assert_eq!(job.cluster.read_committed(&job.topic("out")).len(), 3 * once, "the first half came twice");
 }
 
+#[test]
+fn a_group_in_which_a_pipeline_of_weir_decides_about_other_topics_is_not_written_to() {
+    let (job, other) = (Job::processed("given-to"), Job::processed("owner-of"));
+    for one in [&job, &other] {
+        one.cluster.produce(&one.topic("in"), &Record::numbered_batch(PARTITIONS, RECORDS));
+        one.run_to_end();
+    }
+    for really in [&["--to-group", &other.group()][..], &["--to-group", &other.group(), "--execute"]] {
+        let mut given = job.command(&["offsets", "reset"], really, &[]);
+        given.ends_with(4);
+        let said = given.last_line();
+        let why =
+            format!("consumer group {} belongs to a pipeline of weir: {}:", other.group(), other.topic("in"));
+        assert!(said.contains(&why), "{said}");
+    }
+    assert_eq!(offsets(&job, &other.group()), [None; PARTITIONS as usize], "nothing was written");
+    other.run_to_end();
+}
+
 /// A pipeline with state that has counted all there is.
 fn counted(stem: &str) -> Job {
     counted_by(stem, &["--until-end"])
