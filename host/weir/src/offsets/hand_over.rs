@@ -36,7 +36,6 @@ pub fn run(mut situation: Situation, group: &str, asked: &ResetOffsets) -> Resul
         situation.refuse_running()?;
         // What an earlier life left open is undone, and what it had decided is published, before anybody goes on.
         situation.fence()?;
-        situation.look_again()?;
         parts = parts_of(&situation, group)?;
     }
     let mut report = OffsetsReset {

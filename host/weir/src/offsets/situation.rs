@@ -66,6 +66,15 @@ pub struct Situation {
     pub partitions: Vec<Known>,
 }
 
+/// How what is decided is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// As it is, whatever is under way.
+    Onlooking,
+    /// Once nobody can decide any more, and waiting for offsets of a transaction that is under way.
+    BehindTheFence,
+}
+
 /// The longest wait for a sign of life.
 const LOOK_AGAIN_MAX: std::time::Duration = std::time::Duration::from_secs(15);
 
@@ -113,7 +122,7 @@ impl Situation {
             manifest: None,
             partitions: Vec::new(),
         };
-        situation.ask()?;
+        situation.ask(Reading::Onlooking)?;
         Ok(situation)
     }
 
@@ -166,16 +175,28 @@ impl Situation {
         }
     }
 
-    /// Fences every earlier life, and publishes what the decided checkpoint had prepared.
+    /// Fences every earlier life, reads what is decided anew, and publishes what the decided checkpoint had prepared. Where
+    /// that is not what was looked at, nothing is to be changed.
     pub fn fence(&mut self) -> Result<(), Failure> {
         self.connected.decisions.fence()?;
-        let wanted: Vec<Partition> = self.partitions.iter().map(|known| known.partition.clone()).collect();
-        let covered = self.connected.decisions.covered(&wanted);
-        let decided = named(&self.connected.decisions.read(&covered)?).cloned();
-        if decided != self.record {
-            let decided = decided.map_or_else(|| "nothing".to_owned(), |record| record.id.to_string());
+        let record = self.record.take();
+        let looked_at = std::mem::take(&mut self.partitions);
+        self.ask(Reading::BehindTheFence)?;
+        if self.record != record {
+            let decided =
+                self.record.as_ref().map_or_else(|| "nothing".to_owned(), |record| record.id.to_string());
             return Err(refused(format!(
                 "the pipeline is running: checkpoint {decided} was decided while this looked, and nothing was changed; stop it first"
+            )));
+        }
+        let now = |before: &Known| {
+            let same = |now: &&Known| now.index == before.index && now.partition == before.partition;
+            self.partitions.iter().find(same).map(|now| (now.position, &now.metadata))
+        };
+        if let Some(changed) = looked_at.iter().find(|one| now(one) != Some((one.position, &one.metadata))) {
+            return Err(refused(format!(
+                "the committed offset of {} was changed while this looked, and nothing was done: stop whoever commits in this group, then look again",
+                changed.partition
             )));
         }
         let Some(manifest) = &self.manifest else { return Ok(()) };
@@ -192,20 +213,17 @@ impl Situation {
         foreseen.map_err(Failure::from)
     }
 
-    /// What is decided, read behind the fence.
-    pub fn look_again(&mut self) -> Result<(), Failure> {
-        self.partitions.clear();
-        self.ask()
-    }
-
-    fn ask(&mut self) -> Result<(), Failure> {
+    fn ask(&mut self, reading: Reading) -> Result<(), Failure> {
         let mut all = Vec::new();
         for (index, source) in self.connected.sources.iter_mut().enumerate() {
             all.extend(source.partitions()?.into_iter().map(|partition| (index, partition)));
         }
         let wanted: Vec<Partition> = all.iter().map(|(_, partition)| partition.clone()).collect();
         let covered = self.connected.decisions.covered(&wanted);
-        let committed = self.connected.decisions.look(&covered)?;
+        let committed = match reading {
+            Reading::Onlooking => self.connected.decisions.look(&covered)?,
+            Reading::BehindTheFence => self.connected.decisions.read(&covered)?,
+        };
         self.record = named(&committed).cloned();
         self.manifest = match self.record.as_ref().map(|record| self.store.load(record)) {
             Some(FoundManifest::Found(manifest)) => Some(manifest),
@@ -253,3 +271,7 @@ impl Situation {
         Ok(answers)
     }
 }
+
+#[cfg(test)]
+#[path = "situation_tests.rs"]
+mod tests;
