@@ -21,6 +21,7 @@ use weir_protocol::reset::Move;
 /// Where the pipeline stands.
 pub fn show(situation: &mut Situation) -> Result<PipelineOffsets, Failure> {
     let ends = situation.ends()?;
+    let refused = situation.refusal()?;
     let partitions = situation.partitions.iter().zip(ends).map(|(known, end)| PartitionOffset {
         source: known.source.clone(),
         topic: known.partition.topic.to_string(),
@@ -39,6 +40,7 @@ pub fn show(situation: &mut Situation) -> Result<PipelineOffsets, Failure> {
         decided: situation.record.as_ref().map(|record| record.id.to_string()),
         manifest: situation.record.as_ref().map(|record| record.manifest.to_string()),
         group: situation.group(),
+        refused,
         partitions: partitions.collect(),
     })
 }

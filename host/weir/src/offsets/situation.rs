@@ -21,7 +21,7 @@ use weir_protocol::verdict::{FoundManifest, named};
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::{Connected, Connectors, Operators};
 use weir_runtime::data_dir::DataDir;
-use weir_runtime::format_file::LevelInForce;
+use weir_runtime::format_file;
 use weir_runtime::incarnation;
 use weir_runtime::recovery::{Foreseen, handles_of};
 use weir_wasm::Engine;
@@ -43,6 +43,8 @@ pub struct Known {
 /// A pipeline at which is looked. Where this process may change it, its data directory is held while this lives.
 pub struct Situation {
     _held: Option<DataDir>,
+    /// Why a start would not open the data directory.
+    unfit: Option<ConnectorError>,
     /// How a person calls the pipeline.
     pub called: Called,
     /// The plan.
@@ -64,6 +66,13 @@ pub struct Situation {
     pub manifest: Option<Manifest>,
     /// All partitions.
     pub partitions: Vec<Known>,
+}
+
+/// How a person calls the pipeline of a file.
+fn called_by(file: &Path, data_dir: &Path, plan: &Plan) -> Called {
+    let mut called = called::on_the_command_line(file, data_dir);
+    called::by_its_plan(&mut called, plan);
+    called
 }
 
 /// How what is decided is read.
@@ -88,28 +97,51 @@ impl Situation {
         let prepared = prepared_pipeline::prepare(&file, &engine, Missing::Refused)?;
         let spec = &prepared.plan.spec;
         let directory = data_dir.pipeline(&spec.name, &Owner::of(&spec.id_prefix, &spec.name))?;
-        let level = data_dir.level().clone();
-        let mut called = called::on_the_command_line(&pipeline.file, data_dir.path());
-        called::by_its_plan(&mut called, &prepared.plan);
-        Situation::look(prepared, directory, level, (Some(data_dir), called))
+        let called = called_by(&pipeline.file, data_dir.path(), &prepared.plan);
+        let store = CheckpointStore::open_at(&directory, spec.checkpoint.retain, data_dir.level().clone())?;
+        let situation = Situation::look(prepared, directory, store, called)?;
+        Ok(Situation { _held: Some(data_dir), ..situation })
     }
 
-    /// Asks the decision log. `held` is the data directory, where nobody else holds it for this process; `called` is how a
-    /// person calls the pipeline.
+    /// The same beside whatever runs, to look only: nothing is locked and nothing is made.
+    pub fn beside(pipeline: &PipelineOptions, data_dir: &Path) -> Result<Situation, Failure> {
+        let file = prepared_pipeline::read_file(&pipeline.file, &pipeline.overrides)?;
+        let engine = Engine::new(None).map_err(|error| Failure::failed(error.to_string()))?;
+        let prepared = prepared_pipeline::prepare(&file, &engine, Missing::Refused)?;
+        let called = called_by(&pipeline.file, data_dir, &prepared.plan);
+        Situation::look_beside(prepared, data_dir, called)
+    }
+
+    /// The same of a pipeline that is prepared already.
+    pub fn look_beside(
+        prepared: PreparedPipeline,
+        data_dir: &Path,
+        called: Called,
+    ) -> Result<Situation, Failure> {
+        let directory = DataDir::pipeline_path(data_dir, &prepared.plan.spec.name);
+        let owner = Owner::of(&prepared.plan.spec.id_prefix, &prepared.plan.spec.name);
+        let marking = format_file::read(data_dir).and_then(|marking| format_file::level(data_dir, &marking));
+        let unfit = marking.map(drop).and_then(|()| DataDir::is_owned(&directory, &owner).map(drop)).err();
+        let store = CheckpointStore::beside(&directory);
+        let situation = Situation::look(prepared, directory, store, called)?;
+        Ok(Situation { unfit, ..situation })
+    }
+
+    /// Asks the decision log. `called` is how a person calls the pipeline.
     pub fn look(
         prepared: PreparedPipeline,
         directory: PathBuf,
-        level: LevelInForce,
-        (held, called): (Option<DataDir>, Called),
+        store: CheckpointStore,
+        called: Called,
     ) -> Result<Situation, Failure> {
         let plan = prepared.plan;
         let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
-        let store = CheckpointStore::open_at(&directory, plan.spec.checkpoint.retain, level)?;
         let incarnation = incarnation::fresh();
         let connectors = PlanConnectors::new(plan.clone(), directory);
         let connected = connectors.connect(&incarnation)?;
         let mut situation = Situation {
-            _held: held,
+            _held: None,
+            unfit: None,
             called,
             plan,
             operators: prepared.operators,
@@ -204,6 +236,21 @@ impl Situation {
             sink.recover(&handles_of(&spec.name, &manifest.prepared))?;
         }
         Ok(())
+    }
+
+    /// Why a start would end at once, where it would, with the command that helps.
+    pub fn refusal(&mut self) -> Result<Option<String>, Failure> {
+        if let Some(unfit) = &self.unfit {
+            return Ok(Some(unfit.told(&self.called)));
+        }
+        match online::foresee(&self.plan, &self.operators, &self.owner, &self.store, &mut self.connected) {
+            Err(error) if error.kind == ErrorKind::Transient => Err(error.into()),
+            Err(error) => Ok(Some(error.told(&self.called))),
+            Ok(_) => {
+                let errors = self.connectors.checks().into_iter().filter(|one| one.level == Level::Error);
+                Ok(errors.map(|finding| finding.message).next())
+            }
+        }
     }
 
     /// What a start would come to now; refused where that would be.
