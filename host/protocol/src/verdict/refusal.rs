@@ -42,7 +42,7 @@ pub enum Refusal {
     },
     /// Somebody changed the offsets.
     #[error(
-        "the offset of {partition} was changed from outside: found {found}, checkpoint {id} says {expected}; set it back"
+        "the offset of {partition} was changed from outside: found {found}, checkpoint {id} says {expected}; set it back{}", or_take_it_over(.way)
     )]
     OffsetsReset {
         /// Where.
@@ -195,6 +195,14 @@ impl Refusal {
             Refusal::Future { .. } => "future",
             Refusal::CannotTellNew { .. } => "cannot-tell-new",
         }
+    }
+}
+
+/// Where the remedy goes back to a checkpoint, going on from what is committed now is a way out too.
+fn or_take_it_over(way: &ResetTo) -> &'static str {
+    match way {
+        ResetTo::Snapshot => ", or take it over as it is (--to-current)",
+        ResetTo::Earliest | ResetTo::Latest | ResetTo::Current => "",
     }
 }
 

@@ -8,7 +8,7 @@ use weir_control::host::{OffsetsReset, ResetOffsets};
 use weir_kafka::KafkaCluster;
 use weir_protocol::decision::{CommittedOffset, Metadata};
 use weir_protocol::position::{Partition, Position};
-use weir_protocol::reset::Move;
+use weir_protocol::reset::{Move, Unit};
 use weir_protocol::verdict::is_of_weir;
 
 /// Partitions of one cluster, and where they go on.
@@ -47,7 +47,7 @@ pub fn run(mut situation: Situation, group: &str, asked: &ResetOffsets) -> Resul
         group: Some(group.to_owned()),
     };
     for part in &parts {
-        report.moves.extend(part.moves(&situation).iter().map(shown));
+        report.moves.extend(part.moves(&situation).iter().map(|to| shown(to, Unit::Records)));
     }
     for known in situation.partitions.iter().filter(|known| !situation.is_kafka(known.index)) {
         report.notes.push(format!("{} is of no Kafka source, and in no group", known.partition));

@@ -16,7 +16,7 @@ use weir_control::host::{
     OffsetMove, OffsetsReset, OffsetsTarget, PartitionOffset, PipelineOffsets, ResetOffsets,
 };
 use weir_protocol::decision::Metadata;
-use weir_protocol::reset::Move;
+use weir_protocol::reset::{Move, Unit};
 
 /// Where the pipeline stands.
 pub fn show(situation: &mut Situation) -> Result<PipelineOffsets, Failure> {
@@ -60,13 +60,13 @@ fn refused(message: String) -> Failure {
     Failure::new(Exit::NeedsPerson, message)
 }
 
-fn shown(to: &Move) -> OffsetMove {
+fn shown(to: &Move, unit: Unit) -> OffsetMove {
     OffsetMove {
         source: to.source.clone(),
         topic: to.partition.topic.to_string(),
         partition: to.partition.number,
         from: to.from.map(|from| from.offset),
         to: to.to.offset,
-        consequence: to.consequence(),
+        consequence: to.consequence(unit),
     }
 }

@@ -38,7 +38,7 @@ pub fn run(mut situation: Situation, asked: &ResetOffsets) -> Result<OffsetsRese
     let fate = state_fate(situation.plan.is_keyed(), state_of, &facts, &moves, choice);
     let mut report = OffsetsReset {
         dry_run: true,
-        moves: moves.iter().map(shown).collect(),
+        moves: moves.iter().map(|to| shown(to, situation.unit(&to.source))).collect(),
         notes: notes(&situation, &facts, &moves, &fate),
         needs: None,
         decided: None,

@@ -17,6 +17,7 @@ use weir_protocol::manifest::Manifest;
 use weir_protocol::plan::{Plan, SourceKind};
 use weir_protocol::position::{Partition, Position, Positions};
 use weir_protocol::remedy::Called;
+use weir_protocol::reset::Unit;
 use weir_protocol::verdict::{FoundManifest, named};
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::{Connected, Connectors, Operators};
@@ -174,6 +175,15 @@ impl Situation {
     /// True where the positions of a source count records.
     pub fn is_kafka(&self, source: usize) -> bool {
         matches!(self.plan.spec.sources[source].kind, SourceKind::Kafka { .. })
+    }
+
+    /// What the positions of a source count.
+    pub fn unit(&self, source: &str) -> Unit {
+        let spec = self.plan.spec.sources.iter().find(|spec| spec.name == source);
+        match spec.map(|spec| &spec.kind) {
+            Some(SourceKind::Files { .. }) => Unit::Bytes,
+            _ => Unit::Records,
+        }
     }
 
     /// Per source the cluster that it reads.

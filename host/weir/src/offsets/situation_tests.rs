@@ -58,19 +58,38 @@ impl weir_protocol::connector::DecisionLog for UnderWay {
     }
 }
 
-#[test]
-fn offsets_that_were_pending_when_this_looked_are_found_behind_the_fence_and_nothing_is_done() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("pipeline.toml");
-    let text = "name = \"orders\"\n[source.in]\nkind = \"generator\"\ncount = 9\npartitions = 1\n[sink.out]\nkind = \"blackhole\"\ninput = \"in\"\n";
+/// A pipeline in front of that log; `source` is the rest of its source.
+fn situation(directory: &Path, source: &str) -> Situation {
+    let file = directory.join("pipeline.toml");
+    let text = format!(
+        "name = \"orders\"\n[source.in]\n{source}\n[sink.out]\nkind = \"blackhole\"\ninput = \"in\"\n"
+    );
     std::fs::write(&file, text).unwrap();
     let options = PipelineOptions { file, overrides: Vec::new() };
-    let mut situation = Situation::of_file(&options, &directory.path().join("data")).unwrap();
+    let mut situation = Situation::of_file(&options, &directory.join("data")).unwrap();
     situation.connected.decisions = Box::new(UnderWay { owner: situation.owner.clone() });
     situation.partitions.clear();
     situation.ask(Reading::Onlooking).unwrap();
     assert_eq!(situation.partitions[0].position, Some(Position::at(5)));
+    situation
+}
+
+#[test]
+fn offsets_that_were_pending_when_this_looked_are_found_behind_the_fence_and_nothing_is_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut situation = situation(directory.path(), "kind = \"generator\"\ncount = 9\npartitions = 1");
     let refused = situation.fence().unwrap_err();
     assert!(refused.message.contains("was changed while this looked"), "{refused}");
     assert_eq!(situation.partitions[0].position, Some(Position::at(7)));
+}
+
+#[test]
+fn what_a_reset_repeats_of_a_file_is_told_in_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("in.txt"), "one\ntwo\n").unwrap();
+    let situation = situation(directory.path(), "kind = \"files\"\npath = \"in.txt\"\nformat = \"raw\"");
+    let to = weir_control::host::OffsetsTarget::Earliest;
+    let asked = weir_control::host::ResetOffsets { to, topics: Vec::new(), state: None, dry_run: true };
+    let told = crate::offsets::reset(situation, &asked).unwrap();
+    assert_eq!(told.moves[0].consequence, "5 bytes are REPEATED");
 }

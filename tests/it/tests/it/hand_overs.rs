@@ -134,7 +134,7 @@ fn what_a_start_would_be_refused_for_is_not_handed_over_either() {
     let mut given = elsewhere(&job, &["--to-group", &group]);
     given.ends_with(4);
     let said = given.last_line();
-    assert!(said.contains("cannot be restored") && said.contains("`weir offsets reset "), "{said}");
+    assert!(said.contains("cannot be restored") && said.contains("--to-earliest --state empty`"), "{said}");
     assert_eq!(offsets(&job, &group), [None; PARTITIONS as usize]);
     assert_eq!(job.cluster.committed(&job.group(), &job.topic("in")), decided, "nothing was decided");
     job.run_to_end();

@@ -154,7 +154,10 @@ fn offsets_show_says_what_a_start_would_be_refused_for_and_what_helps() {
     let said = show.last_line();
     let why =
         format!("a start would be refused: the offset of {}:1 was changed from outside", job.topic("in"));
-    assert!(said.contains(&why) && said.contains("`weir offsets reset "), "{said}");
+    assert!(
+        said.contains(&why) && said.contains("--to-snapshot`") && said.contains("(--to-current)"),
+        "{said}"
+    );
 }
 
 #[test]
