@@ -301,7 +301,7 @@ impl Client {
     }
 
     /// One admin request: asked with a fresh queue, awaited, read.
-    fn question<T>(
+    pub(crate) fn question<T>(
         &self,
         operation: native::rd_kafka_admin_op_t,
         ask: impl FnOnce(

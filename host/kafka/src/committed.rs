@@ -4,7 +4,7 @@ use crate::client::{Client, Kind, message_code, milliseconds};
 use crate::client_error::{ClientError, ErrorCode};
 use crate::cluster::Shared;
 use crate::denied;
-use crate::partition_list::PartitionList;
+use crate::partition_list::{Entry, PartitionList};
 use crate::properties::client_settings;
 use rdkafka::bindings as native;
 use std::time::{Duration, Instant};
@@ -117,12 +117,38 @@ fn read_once(client: &Client, partitions: &[Partition]) -> Result<Answer, Connec
         if let Err(error) = entry.code.check() {
             return Ok(Err((Some(entry.partition), error)));
         }
-        let found = entry.offset >= 0;
-        committed.push(CommittedOffset {
-            partition: entry.partition,
-            position: found.then_some(Position { offset: entry.offset, leader_epoch: entry.leader_epoch }),
-            metadata: if found { Metadata::parse(&entry.metadata) } else { Metadata::Empty },
-        });
+        committed.push(offset_of(entry));
     }
     Ok(Ok(committed))
+}
+
+fn offset_of(entry: Entry) -> CommittedOffset {
+    let found = entry.offset >= 0;
+    CommittedOffset {
+        partition: entry.partition,
+        position: found.then_some(Position { offset: entry.offset, leader_epoch: entry.leader_epoch }),
+        metadata: if found { Metadata::parse(&entry.metadata) } else { Metadata::Empty },
+    }
+}
+
+/// All that a group has committed, of whatever topics. Errors are tried again as in [`read_of`]; a transaction that is
+/// under way is waited for.
+pub(crate) fn read_all(shared: &Shared, group: &str) -> Result<Vec<CommittedOffset>, ConnectorError> {
+    let deadline = Instant::now() + READ_TIMEOUT;
+    loop {
+        let answer = shared.admin.all_committed(group).and_then(|entries| {
+            entries.iter().try_for_each(|entry| entry.code.check())?;
+            Ok(entries)
+        });
+        let error = match answer {
+            Ok(entries) => return Ok(entries.into_iter().map(offset_of).collect()),
+            Err(error) => error,
+        };
+        if error.code.is_forbidden() || Instant::now() >= deadline {
+            let error = error.needing(&shared.grantee, &[denied::group(group)]);
+            return Err(error.of(&format!("reading the committed offsets of group {group}")));
+        }
+        tracing::debug!(group, "reading the committed offsets again: {error}");
+        std::thread::sleep(READ_PAUSE);
+    }
 }

@@ -11,7 +11,7 @@
 //! - [`checks`], `offsets`: before a start, and beside a run
 //! - [`properties`]: what a user may set
 //! - `refusal`, `denied`: why a broker does not let us in, and why its authorizer does not let us do something
-//! - `client`, `noted`, `statistics`, `client_error`, `admin`, `partition_list`, `topic_handle`: the C interface
+//! - `client`, `noted`, `statistics`, `client_error`, `admin`, `group_offsets`, `partition_list`, `topic_handle`: the C interface
 //!
 //! *Invariant*: no call here decides what an error of the transactional client means; that is
 //! [`weir_protocol::transaction`].
@@ -25,6 +25,7 @@ pub mod cluster;
 mod committed;
 pub mod decision_log;
 mod denied;
+mod group_offsets;
 mod noted;
 mod offsets;
 mod partition_list;

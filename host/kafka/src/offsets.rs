@@ -34,6 +34,11 @@ impl KafkaCluster {
         committed::read_of(&client, &self.shared, group, partitions)
     }
 
+    /// All that a group of this cluster has committed, whichever topics that is of.
+    pub fn all_committed_in(&self, group: &str) -> Result<Vec<CommittedOffset>, ConnectorError> {
+        committed::read_all(&self.shared, group)
+    }
+
     /// Commits offsets in a group without members, as `kafka-consumer-groups --reset-offsets` does: without metadata, so
     /// that they claim nothing.
     pub fn commit_plainly(

@@ -76,11 +76,22 @@ impl PartitionList {
 
     /// All entries.
     pub(crate) fn entries(&self) -> Vec<Entry> {
-        // SAFETY: `elems` holds `cnt` entries; topics end with 0; metadata has the given size.
-        unsafe {
-            let count = usize::try_from((*self.list).cnt).unwrap_or(0);
-            (0..count).map(|index| read_entry((*self.list).elems.add(index))).collect()
-        }
+        // SAFETY: the list is alive.
+        unsafe { read_entries(self.list) }
+    }
+}
+
+/// # Safety
+///
+/// `list` is a live list, or null for none.
+pub(crate) unsafe fn read_entries(list: *const native::rd_kafka_topic_partition_list_t) -> Vec<Entry> {
+    if list.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: by contract; `elems` holds `cnt` entries; topics end with 0; metadata has the given size.
+    unsafe {
+        let count = usize::try_from((*list).cnt).unwrap_or(0);
+        (0..count).map(|index| read_entry((*list).elems.add(index))).collect()
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Called {
     pub server: Option<String>,
     /// NAME of the `[kafka.NAME]` whose group holds its decisions.
     pub cluster: Option<String>,
+    /// It keeps state per key.
+    pub keyed: bool,
 }
 
 /// Where a reset lets the pipeline go on.
@@ -107,7 +109,7 @@ impl Remedy {
                     ResetTo::Current => "current",
                 };
                 let only = only.as_ref().map_or_else(String::new, |only| format!(" --topic {only}"));
-                format!("weir offsets reset {on_file}{only} --to-{to}")
+                format!("weir offsets reset {on_file}{only} --to-{to}{}", self.state(called))
             }
             (Remedy::Savepoints, _) => format!("weir savepoint list {on_name}"),
             (Remedy::NewSavepoint, _) => format!("weir savepoint create {on_name}"),
@@ -135,6 +137,18 @@ impl Remedy {
             (Remedy::Set { .. } | Remedy::OwnGroup | Remedy::OwnDataDir, Some(server)) => {
                 format!("weir apply {name}.toml --server {}", quoted(server))
             }
+        }
+    }
+
+    /// What a reset must say of state per key that it parts from its positions: a stream that begins anew begins without
+    /// any; one whose lost records are left out goes on with what there is.
+    fn state(&self, called: &Called) -> &'static str {
+        match self {
+            Remedy::Reset { to: ResetTo::Earliest | ResetTo::Latest, only } if called.keyed => match only {
+                None => " --state empty",
+                Some(_) => " --state keep",
+            },
+            _ => "",
         }
     }
 
@@ -203,6 +217,13 @@ mod tests {
             earliest.told(&called),
             "to begin again at the first record that is there: `weir offsets reset orders.toml --data-dir /var/weir --topic in:2 --to-earliest` (a dry run; --execute does it)"
         );
+        called.keyed = true;
+        let state = |to, only| Remedy::Reset { to, only }.command(&called);
+        assert!(state(ResetTo::Earliest, None).ends_with("--to-earliest --state empty"));
+        assert!(
+            state(ResetTo::Earliest, Some(Partition::new("in", 2))).ends_with("--to-earliest --state keep")
+        );
+        assert!(state(ResetTo::Snapshot, None).ends_with("--to-snapshot"), "there they agree");
         called = Called {
             pipeline: "orders".to_owned(),
             server: Some("http://127.0.0.1:8380".to_owned()),

@@ -98,14 +98,27 @@ pub struct Move {
     pub clamped_from: Option<i64>,
 }
 
+/// What the positions of a source count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Records, as in a topic.
+    Records,
+    /// Bytes, as in a file.
+    Bytes,
+}
+
 impl Move {
     /// What it means for the output.
-    pub fn consequence(&self) -> String {
+    pub fn consequence(&self, unit: Unit) -> String {
+        let what = match unit {
+            Unit::Records => "records",
+            Unit::Bytes => "bytes",
+        };
         match self.from.map(|from| self.to.offset - from.offset) {
             None => "nothing was decided for it".to_owned(),
             Some(0) => "no change".to_owned(),
-            Some(forward) if forward > 0 => format!("{forward} records are SKIPPED"),
-            Some(back) => format!("{} records are REPEATED", -back),
+            Some(forward) if forward > 0 => format!("{forward} {what} are SKIPPED"),
+            Some(back) => format!("{} {what} are REPEATED", -back),
         }
     }
 }
@@ -174,7 +187,7 @@ pub enum ResetRefusal {
     NoSnapshot,
     /// The checkpoint does not know the partition.
     #[error(
-        "checkpoint {id} has no position of {partition}; use --to-earliest or --to-latest, or leave it out by --topic"
+        "checkpoint {id} has no position of {partition}; use --to-current, --to-earliest or --to-latest, or leave it out by --topic"
     )]
     NotInSnapshot {
         /// The checkpoint.

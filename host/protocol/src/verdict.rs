@@ -15,7 +15,7 @@ mod letters;
 mod refusal;
 
 pub use self::letters::Replayed;
-pub use self::refusal::Refusal;
+pub use self::refusal::{Refusal, is_of_weir};
 
 /// A partition that a source of the plan has now.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -210,6 +210,11 @@ impl CheckpointStore {
         Ok(())
     }
 
+    /// Deletes one that certainly was not decided.
+    pub fn delete(&self, undecided: &CheckpointId) -> io::Result<()> {
+        self.remove(&undecided.to_string())
+    }
+
     /// True for the decision of a start: its state is that of the checkpoint before it.
     fn is_start(&self, id: &CheckpointId) -> bool {
         let manifest = std::fs::read(self.manifest_path(id)).ok();

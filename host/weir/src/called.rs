@@ -17,6 +17,7 @@ pub fn on_the_command_line(file: &Path, data_dir: &Path) -> Called {
         data_dir: Some(data_dir).filter(|data_dir| data_dir != DEFAULT_DATA_DIR),
         server: None,
         cluster: None,
+        keyed: false,
     }
 }
 
@@ -30,6 +31,7 @@ pub fn on_a_server(plan: &Plan, server: &str) -> Called {
 /// What only the plan knows.
 pub fn by_its_plan(called: &mut Called, plan: &Plan) {
     called.pipeline.clone_from(&plan.spec.name);
+    called.keyed = plan.is_keyed();
     let sink = plan.spec.sinks.iter().find_map(|sink| match &sink.kind {
         SinkKind::Kafka { cluster, .. } => Some(cluster.clone()),
         _ => None,

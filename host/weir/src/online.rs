@@ -12,7 +12,7 @@ use weir_protocol::permission::Resource;
 use weir_protocol::plan::Plan;
 use weir_protocol::remedy::Called;
 use weir_runtime::checkpoint_store::CheckpointStore;
-use weir_runtime::connect::Connectors;
+use weir_runtime::connect::{Connected, Connectors, Operators};
 use weir_runtime::data_dir::DataDir;
 use weir_runtime::incarnation;
 use weir_runtime::recovery::{Foreseen, Recovery};
@@ -109,7 +109,10 @@ fn decision(
     directory: &Path,
     (owner, called): (&Owner, &Called),
 ) -> Checked {
-    let foreseen = foresee(pipeline, connectors, directory, owner);
+    let foreseen = connectors.connect(&incarnation::fresh()).and_then(|mut connected| {
+        let store = CheckpointStore::beside(directory);
+        foresee(&pipeline.plan, &pipeline.operators, owner, &store, &mut connected)
+    });
     let (outcome, message) = match foreseen {
         Ok(foreseen) => told(&foreseen),
         Err(error) if error.kind == ErrorKind::Refused => (Outcome::Refused, error.told(called)),
@@ -118,23 +121,23 @@ fn decision(
     Checked { check: "decision".to_owned(), outcome, message }
 }
 
-fn foresee(
-    pipeline: &PreparedPipeline,
-    connectors: &PlanConnectors,
-    directory: &Path,
+/// What a start would come to now.
+pub fn foresee(
+    plan: &Plan,
+    operators: &Operators,
     owner: &Owner,
+    store: &CheckpointStore,
+    connected: &mut Connected,
 ) -> Result<Foreseen, ConnectorError> {
-    let incarnation = incarnation::fresh();
-    let mut connected = connectors.connect(&incarnation)?;
-    let specs = pipeline.plan.spec.operators.iter().zip(&pipeline.operators);
+    let specs = plan.spec.operators.iter().zip(operators);
     let operators: BTreeMap<String, String> =
         specs.map(|(spec, operator)| (spec.name.clone(), operator.digest().to_owned())).collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let recovery = Recovery {
-        plan: &pipeline.plan,
+        plan,
         owner,
-        incarnation: &incarnation,
-        store: &CheckpointStore::beside(directory),
+        incarnation: &incarnation::fresh(),
+        store,
         operators: &operators,
         wall_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
         restart_finished: false,
@@ -143,7 +146,7 @@ fn foresee(
         candidate: None,
         earlier: &[],
     };
-    recovery.foresee(&mut connected)
+    recovery.foresee(connected)
 }
 
 fn told(foreseen: &Foreseen) -> (Outcome, String) {

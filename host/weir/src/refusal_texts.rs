@@ -88,7 +88,7 @@ fn remedies() -> Vec<Remedy> {
 }
 
 /// How the command lines of these tests call a pipeline.
-fn called() -> [Called; 3] {
+fn called() -> [Called; 4] {
     let file = Called {
         pipeline: "orders".to_owned(),
         file: Some("my orders.toml".to_owned()),
@@ -101,7 +101,8 @@ fn called() -> [Called; 3] {
         server: Some("http://127.0.0.1:8380".to_owned()),
         ..Called::default()
     };
-    [file, elsewhere, server]
+    let keyed = Called { keyed: true, ..file.clone() };
+    [file, elsewhere, server, keyed]
 }
 
 /// Words as a shell makes them of plain words and of words in single quotes.

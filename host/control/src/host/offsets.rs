@@ -15,6 +15,9 @@ pub struct PipelineOffsets {
     /// The consumer group whose committed offsets these are; none where they are in a checkpoint only.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub group: Option<String>,
+    /// Why a start would be refused now, where it would, with the command that helps.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub refused: Option<String>,
     /// Each partition of each source.
     pub partitions: Vec<PartitionOffset>,
 }
@@ -75,7 +78,7 @@ pub enum OffsetsTarget {
     Offsets(Vec<TopicOffset>),
     /// So many records forward, or back.
     ShiftBy(i64),
-    /// Nothing changes here: what is decided is written to another consumer group.
+    /// Where it is: what is decided is written to another consumer group.
     Group(String),
 }
 

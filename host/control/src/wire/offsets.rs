@@ -24,7 +24,7 @@ pub enum ResetTo {
     Offset,
     /// `shift_by` records forward, or back.
     Shift,
-    /// What is decided is written to the consumer group `group`; nothing changes here.
+    /// What is decided is written to the consumer group `group`; the pipeline stays where it is.
     Group,
 }
 

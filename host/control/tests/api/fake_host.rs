@@ -340,7 +340,13 @@ impl Host for FakeHost {
             committed_by: Some("checkpoint 7-i1".to_owned()),
         };
         let decided = Some("7-i1".to_owned());
-        Ok(PipelineOffsets { decided, manifest: None, group: None, partitions: vec![partition] })
+        Ok(PipelineOffsets {
+            decided,
+            manifest: None,
+            group: None,
+            refused: None,
+            partitions: vec![partition],
+        })
     }
 
     fn reset_offsets(&self, _: &PipelineDocument, asked: &ResetOffsets) -> Result<OffsetsReset, Refused> {

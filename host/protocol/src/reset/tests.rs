@@ -122,15 +122,23 @@ fn positions_that_are_no_numbers_of_records_are_not_counted() {
 
 #[test]
 fn a_move_says_what_is_repeated_or_skipped() {
-    let say = |from: Option<i64>, to| {
-        let (source, partition) = ("orders".to_owned(), Partition::new("orders", 0));
-        let from = from.map(Position::at);
-        Move { source, partition, from, to: Position::at(to), clamped_from: None }.consequence()
-    };
+    let say = |from: Option<i64>, to| consequence(from, to, Unit::Records);
     assert_eq!(say(Some(10), 4), "6 records are REPEATED");
     assert_eq!(say(Some(10), 12), "2 records are SKIPPED");
     assert_eq!(say(Some(10), 10), "no change");
     assert_eq!(say(None, 0), "nothing was decided for it");
+}
+
+#[test]
+fn what_is_repeated_or_skipped_in_a_file_is_told_in_bytes() {
+    assert_eq!(consequence(Some(100), 40, Unit::Bytes), "60 bytes are REPEATED");
+    assert_eq!(consequence(Some(100), 120, Unit::Bytes), "20 bytes are SKIPPED");
+}
+
+fn consequence(from: Option<i64>, to: i64, unit: Unit) -> String {
+    let (source, partition) = ("orders".to_owned(), Partition::new("orders", 0));
+    let from = from.map(Position::at);
+    Move { source, partition, from, to: Position::at(to), clamped_from: None }.consequence(unit)
 }
 
 #[test]

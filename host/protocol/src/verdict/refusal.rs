@@ -42,7 +42,7 @@ pub enum Refusal {
     },
     /// Somebody changed the offsets.
     #[error(
-        "the offset of {partition} was changed from outside: found {found}, checkpoint {id} says {expected}; set it back"
+        "the offset of {partition} was changed from outside: found {found}, checkpoint {id} says {expected}; set it back{}", or_take_it_over(.way)
     )]
     OffsetsReset {
         /// Where.
@@ -212,8 +212,16 @@ impl Refusal {
     }
 }
 
+/// Where the remedy goes back to a checkpoint, going on from what is committed now is a way out too.
+fn or_take_it_over(way: &ResetTo) -> &'static str {
+    match way {
+        ResetTo::Snapshot => ", or take it over as it is (--to-current)",
+        ResetTo::Earliest | ResetTo::Latest | ResetTo::Current => "",
+    }
+}
+
 /// `w2;…`: the form of a decision, of a version that this build does not know.
-fn is_of_weir(metadata: &str) -> bool {
+pub fn is_of_weir(metadata: &str) -> bool {
     let version = metadata.strip_prefix('w').and_then(|rest| rest.split_once(';'));
     version.is_some_and(|(number, _)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }

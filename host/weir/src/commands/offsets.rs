@@ -11,12 +11,13 @@ use crate::failure::{Exit, Failure};
 use crate::offsets::{self, Situation};
 use arguments::{StateArgument, TargetOptions};
 use std::path::{Path, PathBuf};
-use weir_control::host::{ChosenTopic, ResetOffsets};
+use weir_control::host::{ChosenTopic, PipelineOffsets, ResetOffsets};
+use weir_protocol::remedy::Called;
 
 /// Commands about positions.
 #[derive(Debug, clap::Subcommand)]
 pub enum OffsetsCommand {
-    /// Show per partition where the pipeline goes on
+    /// Show per partition where the pipeline goes on, also beside a running host
     Show(ShowOptions),
     /// Let a stopped pipeline go on elsewhere, or hand it over; a dry run unless --execute is given
     Reset(ResetOptions),
@@ -71,7 +72,7 @@ pub fn run(command: &OffsetsCommand) -> Result<Exit, Failure> {
         OffsetsCommand::Show(options) => {
             let found = match options.place.remote()? {
                 Some(remote) => remote.show()?,
-                None => offsets::show(&mut options.place.situation()?)?,
+                None => options.place.beside()?,
             };
             printed::offsets(options.place.server.output, &found);
         }
@@ -107,11 +108,24 @@ impl PlaceOptions {
         }
     }
 
+    /// Where the pipeline stands, beside whatever runs.
+    fn beside(&self) -> Result<PipelineOffsets, Failure> {
+        let (options, data_dir, called) = self.place();
+        let situation = Situation::beside(&options, data_dir);
+        let shown = situation.and_then(|mut situation| offsets::show(&mut situation));
+        shown.map_err(|failure| failure.told(&called))
+    }
+
     fn situation(&self) -> Result<Situation, Failure> {
+        let (options, data_dir, called) = self.place();
+        Situation::of_file(&options, data_dir).map_err(|failure| failure.told(&called))
+    }
+
+    fn place(&self) -> (PipelineOptions, &Path, Called) {
         let file = PathBuf::from(&self.pipeline);
         let options = PipelineOptions { file, overrides: self.overrides.clone() };
         let data_dir = self.data_dir.as_deref().unwrap_or(Path::new("weir-data"));
         let called = called::on_the_command_line(&options.file, data_dir);
-        Situation::of_file(&options, data_dir).map_err(|failure| failure.told(&called))
+        (options, data_dir, called)
     }
 }

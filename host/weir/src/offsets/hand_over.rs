@@ -1,13 +1,16 @@
 //! The way back: what is decided becomes plain offsets of another consumer group, from which another program goes on.
 
-use super::situation::Situation;
+use super::reset;
+use super::situation::{Known, Situation};
 use super::{refused, shown};
 use crate::failure::Failure;
 use weir_control::host::{OffsetsReset, ResetOffsets};
 use weir_kafka::KafkaCluster;
+use weir_protocol::connector::StartPolicy;
 use weir_protocol::decision::{CommittedOffset, Metadata};
 use weir_protocol::position::{Partition, Position};
-use weir_protocol::reset::Move;
+use weir_protocol::reset::{Move, Unit};
+use weir_protocol::verdict::is_of_weir;
 
 /// Partitions of one cluster, and where they go on.
 struct Part {
@@ -16,7 +19,8 @@ struct Part {
     there: Vec<CommittedOffset>,
 }
 
-/// Says what would be written to the group, and writes it unless that is all. The pipeline's own decision stays.
+/// Says what would be written to the group, and writes it unless that is all. The pipeline stays where it is, by a new
+/// decision: one that runs unseen would take itself for fenced by mistake, and start again.
 pub fn run(mut situation: Situation, group: &str, asked: &ResetOffsets) -> Result<OffsetsReset, Failure> {
     if !asked.topics.is_empty() || asked.state.is_some() {
         return Err(Failure::configuration(
@@ -26,12 +30,15 @@ pub fn run(mut situation: Situation, group: &str, asked: &ResetOffsets) -> Resul
     if situation.record.is_none() {
         return Err(refused("nothing is decided yet: there is nothing to hand over".to_owned()));
     }
+    // The decision must not hide what a start would be refused for.
+    situation.foresee()?;
+    begin_new_partitions(&mut situation)?;
     let mut parts = parts_of(&situation, group)?;
     if !asked.dry_run {
         situation.refuse_running()?;
         // What an earlier life left open is undone, and what it had decided is published, before anybody goes on.
         situation.fence()?;
-        situation.look_again()?;
+        begin_new_partitions(&mut situation)?;
         parts = parts_of(&situation, group)?;
     }
     let mut report = OffsetsReset {
@@ -43,20 +50,46 @@ pub fn run(mut situation: Situation, group: &str, asked: &ResetOffsets) -> Resul
         group: Some(group.to_owned()),
     };
     for part in &parts {
-        report.moves.extend(part.moves(&situation).iter().map(shown));
+        report.moves.extend(part.moves(&situation).iter().map(|to| shown(to, Unit::Records)));
     }
     for known in situation.partitions.iter().filter(|known| !situation.is_kafka(known.index)) {
         report.notes.push(format!("{} is of no Kafka source, and in no group", known.partition));
+    }
+    for known in situation.partitions.iter().filter(|known| known.position.is_none()) {
+        report.notes.push(format!(
+            "{}: no position is decided, and none is written; the other program begins it where its own settings say",
+            known.partition
+        ));
     }
     if situation.plan.is_keyed() {
         report.notes.push("state stays here: what goes on from these offsets does not have it".to_owned());
     }
     if !asked.dry_run {
+        report.decided = Some(reset::decide_as_it_is(&mut situation)?.to_string());
         for part in &parts {
             part.cluster.commit_plainly(group, &part.offsets)?;
         }
     }
     Ok(report)
+}
+
+/// Partitions that a topic got since the last decision: weir begins them at their first record, and another program would
+/// often begin them at their end.
+fn begin_new_partitions(situation: &mut Situation) -> Result<(), Failure> {
+    let of_topic = |known: &Known| (known.index, known.partition.topic.clone());
+    let known_topics: Vec<_> =
+        situation.partitions.iter().filter(|known| known.position.is_some()).map(of_topic).collect();
+    let is_new = |known: &Known| known.position.is_none() && known_topics.contains(&of_topic(known));
+    if !situation.partitions.iter().any(is_new) {
+        return Ok(());
+    }
+    let first = situation.ask_sources(|source, partitions| {
+        reset::unless_permanent(source.resolve(partitions, StartPolicy::Earliest))
+    })?;
+    for known in situation.partitions.iter_mut().filter(|known| is_new(known)) {
+        known.position = first[known.index].get(&known.partition).copied();
+    }
+    Ok(())
 }
 
 fn parts_of(situation: &Situation, group: &str) -> Result<Vec<Part>, Failure> {
@@ -79,7 +112,6 @@ fn parts_of(situation: &Situation, group: &str) -> Result<Vec<Part>, Failure> {
     for part in &mut parts {
         let wanted: Vec<Partition> = part.offsets.iter().map(|(partition, _)| partition.clone()).collect();
         part.there = part.cluster.committed_in(group, &wanted)?;
-        refuse_decisions(&part.there, group)?;
     }
     Ok(parts)
 }
@@ -92,25 +124,27 @@ fn refuse_group(situation: &Situation, cluster: &KafkaCluster, group: &str) -> R
         )));
     }
     let facts = cluster.group_facts(group)?;
-    match facts.members {
-        0 => Ok(()),
-        members => Err(refused(format!(
-            "consumer group {group} has {members} active members ({}): stop them, then hand over",
-            facts.state
-        ))),
+    if facts.members > 0 {
+        return Err(refused(format!(
+            "consumer group {group} has {} active members ({}): stop them, then hand over",
+            facts.members, facts.state
+        )));
     }
+    refuse_decisions(&cluster.all_committed_in(group)?, group)
 }
 
-/// What another pipeline of weir has decided is never overwritten.
+/// A group in which a pipeline of weir decides is its own, whatever it reads: its next start would be refused.
 fn refuse_decisions(there: &[CommittedOffset], group: &str) -> Result<(), Failure> {
     let decision = there.iter().find_map(|entry| match &entry.metadata {
-        Metadata::Decision(record) => Some((&entry.partition, record)),
+        Metadata::Decision(record) => Some((&entry.partition, format!("owner {}", record.owner))),
+        Metadata::Unknown(found) if is_of_weir(found) => {
+            Some((&entry.partition, format!("of a newer weir, {found:?}")))
+        }
         _ => None,
     });
-    let Some((partition, record)) = decision else { return Ok(()) };
+    let Some((partition, whose)) = decision else { return Ok(()) };
     Err(refused(format!(
-        "consumer group {group} belongs to a pipeline of weir: {partition} carries its decision (owner {}); name another group",
-        record.owner
+        "consumer group {group} belongs to a pipeline of weir: {partition} carries its decision ({whose}); name another group"
     )))
 }
 

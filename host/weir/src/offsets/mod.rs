@@ -16,11 +16,12 @@ use weir_control::host::{
     OffsetMove, OffsetsReset, OffsetsTarget, PartitionOffset, PipelineOffsets, ResetOffsets,
 };
 use weir_protocol::decision::Metadata;
-use weir_protocol::reset::Move;
+use weir_protocol::reset::{Move, Unit};
 
 /// Where the pipeline stands.
 pub fn show(situation: &mut Situation) -> Result<PipelineOffsets, Failure> {
     let ends = situation.ends()?;
+    let refused = situation.refusal()?;
     let partitions = situation.partitions.iter().zip(ends).map(|(known, end)| PartitionOffset {
         source: known.source.clone(),
         topic: known.partition.topic.to_string(),
@@ -39,16 +40,19 @@ pub fn show(situation: &mut Situation) -> Result<PipelineOffsets, Failure> {
         decided: situation.record.as_ref().map(|record| record.id.to_string()),
         manifest: situation.record.as_ref().map(|record| record.manifest.to_string()),
         group: situation.group(),
+        refused,
         partitions: partitions.collect(),
     })
 }
 
 /// Says what was asked for means, and does it unless that is all.
 pub fn reset(situation: Situation, asked: &ResetOffsets) -> Result<OffsetsReset, Failure> {
-    match &asked.to {
+    let called = situation.called.clone();
+    let done = match &asked.to {
         OffsetsTarget::Group(group) => hand_over::run(situation, group, asked),
         _ => reset::run(situation, asked),
-    }
+    };
+    done.map_err(|failure| failure.told(&called))
 }
 
 /// A situation in which a person has to do something first.
@@ -56,13 +60,13 @@ fn refused(message: String) -> Failure {
     Failure::new(Exit::NeedsPerson, message)
 }
 
-fn shown(to: &Move) -> OffsetMove {
+fn shown(to: &Move, unit: Unit) -> OffsetMove {
     OffsetMove {
         source: to.source.clone(),
         topic: to.partition.topic.to_string(),
         partition: to.partition.number,
         from: to.from.map(|from| from.offset),
         to: to.to.offset,
-        consequence: to.consequence(),
+        consequence: to.consequence(unit),
     }
 }

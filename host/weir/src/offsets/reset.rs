@@ -38,7 +38,7 @@ pub fn run(mut situation: Situation, asked: &ResetOffsets) -> Result<OffsetsRese
     let fate = state_fate(situation.plan.is_keyed(), state_of, &facts, &moves, choice);
     let mut report = OffsetsReset {
         dry_run: true,
-        moves: moves.iter().map(shown).collect(),
+        moves: moves.iter().map(|to| shown(to, situation.unit(&to.source))).collect(),
         notes: notes(&situation, &facts, &moves, &fate),
         needs: None,
         decided: None,
@@ -54,7 +54,8 @@ pub fn run(mut situation: Situation, asked: &ResetOffsets) -> Result<OffsetsRese
         return Ok(report);
     }
     situation.refuse_running()?;
-    let id = decide(&mut situation, &moves, snapshot.as_ref(), &fate)?;
+    situation.fence()?;
+    let id = decide(&mut situation, &moves, snapshot.as_ref(), &fate, false)?;
     Ok(OffsetsReset { dry_run: false, decided: Some(id.to_string()), ..report })
 }
 
@@ -162,7 +163,7 @@ fn facts(
 }
 
 /// A source that cannot tell says so by rule, partition by partition.
-fn unless_permanent(answer: Result<Positions, ConnectorError>) -> Result<Positions, ConnectorError> {
+pub fn unless_permanent(answer: Result<Positions, ConnectorError>) -> Result<Positions, ConnectorError> {
     match answer {
         Err(error) if error.kind == ErrorKind::Permanent => Ok(Positions::new()),
         answer => answer,
@@ -197,15 +198,30 @@ fn notes(situation: &Situation, facts: &[PartitionFacts], moves: &[Move], fate: 
     notes
 }
 
-/// Fences, publishes what the decided checkpoint had prepared, and decides the new positions.
+/// Decides that nothing changes, behind the fence: whoever was fenced finds that another one has gone on. Nothing may be
+/// in the way of a start.
+pub fn decide_as_it_is(situation: &mut Situation) -> Result<CheckpointId, Failure> {
+    let manifest = situation.manifest.clone();
+    let fate = manifest.as_ref().map_or(StateFate::None, |manifest| StateFate::Agrees(manifest.id.clone()));
+    let stays = situation.partitions.iter().filter_map(|known| {
+        let position = known.position?;
+        let (source, partition) = (known.source.clone(), known.partition.clone());
+        Some(Move { source, partition, from: Some(position), to: position, clamped_from: None })
+    });
+    let stays: Vec<Move> = stays.collect();
+    let finished = manifest.as_ref().is_some_and(|manifest| manifest.finished);
+    decide(situation, &stays, manifest.as_ref(), &fate, finished)
+}
+
+/// Decides the new positions, behind the fence.
 fn decide(
     situation: &mut Situation,
     moves: &[Move],
     snapshot: Option<&Manifest>,
     fate: &StateFate,
+    finished: bool,
 ) -> Result<CheckpointId, Failure> {
     let cannot = |error: std::io::Error| Failure::failed(format!("the checkpoint cannot be stored: {error}"));
-    situation.fence()?;
     let spec = &situation.plan.spec;
     let epoch = next_epoch(situation)?;
     let id = CheckpointId { epoch, incarnation: situation.incarnation.clone() };
@@ -217,6 +233,7 @@ fn decide(
     let targets = targets(situation, moves);
     let mut manifest =
         manifest_of(&situation.plan, &operators, id.clone(), parent, &targets, Vec::new(), now_ms);
+    manifest.finished = finished;
     if let Some(before) = snapshot {
         // Letters that came back have done so, wherever the stream goes on.
         manifest.positions.extend(before.positions.iter().filter(|old| is_letters(&old.source)).cloned());
@@ -227,9 +244,15 @@ fn decide(
     let all: Vec<Partition> = moves.iter().map(|to| to.partition.clone()).collect();
     let decisions = &mut situation.connected.decisions;
     let offsets = decision_offsets(decisions.as_ref(), &decisions.covered(&all), &targets, epoch);
-    decisions.begin(epoch)?;
-    decisions.flush(epoch)?;
-    decisions.decide(&Decision { record: record.clone(), offsets })?;
+    let decision = Decision { record: record.clone(), offsets };
+    let decided = decisions.begin(epoch).and_then(|()| decisions.flush(epoch));
+    if let Err(error) = decided.and_then(|()| decisions.decide(&decision)) {
+        // Certainly not decided: what is left would look like what a decision that is gone had named.
+        if matches!(error.kind, ErrorKind::Permanent | ErrorKind::Refused) {
+            situation.store.delete(&id).map_err(cannot)?;
+        }
+        return Err(error.into());
+    }
     situation.store.write_hint(&record).map_err(cannot)?;
     Ok(id)
 }
@@ -263,6 +286,10 @@ fn carry_over(
     }
     if !matches!(fate, StateFate::Agrees(_) | StateFate::Kept(_)) {
         return Ok(());
+    }
+    if before.is_savepoint_start() {
+        // Its state is divided as in the savepoint still: the next start divides it anew.
+        manifest.parent.clone_from(&before.parent);
     }
     manifest.keyed.clone_from(&before.keyed);
     let Some(keyed) = &before.keyed else { return Ok(()) };

@@ -1,9 +1,11 @@
 //! What is decided for a stopped pipeline, looked at without fencing anybody.
 
 use super::refused;
+use crate::called;
 use crate::commands::PipelineOptions;
 use crate::connectors::PlanConnectors;
 use crate::failure::Failure;
+use crate::online;
 use crate::prepared_pipeline::{self, Missing, PreparedPipeline};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,13 +16,15 @@ use weir_protocol::epoch::Incarnation;
 use weir_protocol::manifest::Manifest;
 use weir_protocol::plan::{Plan, SourceKind};
 use weir_protocol::position::{Partition, Position, Positions};
+use weir_protocol::remedy::Called;
+use weir_protocol::reset::Unit;
 use weir_protocol::verdict::{FoundManifest, named};
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::{Connected, Connectors, Operators};
 use weir_runtime::data_dir::DataDir;
-use weir_runtime::format_file::LevelInForce;
+use weir_runtime::format_file;
 use weir_runtime::incarnation;
-use weir_runtime::recovery::handles_of;
+use weir_runtime::recovery::{Foreseen, handles_of};
 use weir_wasm::Engine;
 
 /// A partition of a source, and what is decided for it.
@@ -40,6 +44,10 @@ pub struct Known {
 /// A pipeline at which is looked. Where this process may change it, its data directory is held while this lives.
 pub struct Situation {
     _held: Option<DataDir>,
+    /// Why a start would not open the data directory.
+    unfit: Option<ConnectorError>,
+    /// How a person calls the pipeline.
+    pub called: Called,
     /// The plan.
     pub plan: Arc<Plan>,
     /// Its operators.
@@ -61,6 +69,22 @@ pub struct Situation {
     pub partitions: Vec<Known>,
 }
 
+/// How a person calls the pipeline of a file.
+fn called_by(file: &Path, data_dir: &Path, plan: &Plan) -> Called {
+    let mut called = called::on_the_command_line(file, data_dir);
+    called::by_its_plan(&mut called, plan);
+    called
+}
+
+/// How what is decided is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// As it is, whatever is under way.
+    Onlooking,
+    /// Once nobody can decide any more, and waiting for offsets of a transaction that is under way.
+    BehindTheFence,
+}
+
 /// The longest wait for a sign of life.
 const LOOK_AGAIN_MAX: std::time::Duration = std::time::Duration::from_secs(15);
 
@@ -74,25 +98,52 @@ impl Situation {
         let prepared = prepared_pipeline::prepare(&file, &engine, Missing::Refused)?;
         let spec = &prepared.plan.spec;
         let directory = data_dir.pipeline(&spec.name, &Owner::of(&spec.id_prefix, &spec.name))?;
-        let level = data_dir.level().clone();
-        Situation::look(prepared, directory, level, Some(data_dir))
+        let called = called_by(&pipeline.file, data_dir.path(), &prepared.plan);
+        let store = CheckpointStore::open_at(&directory, spec.checkpoint.retain, data_dir.level().clone())?;
+        let situation = Situation::look(prepared, directory, store, called)?;
+        Ok(Situation { _held: Some(data_dir), ..situation })
     }
 
-    /// Asks the decision log. `held` is the data directory, where nobody else holds it for this process.
+    /// The same beside whatever runs, to look only: nothing is locked and nothing is made.
+    pub fn beside(pipeline: &PipelineOptions, data_dir: &Path) -> Result<Situation, Failure> {
+        let file = prepared_pipeline::read_file(&pipeline.file, &pipeline.overrides)?;
+        let engine = Engine::new(None).map_err(|error| Failure::failed(error.to_string()))?;
+        let prepared = prepared_pipeline::prepare(&file, &engine, Missing::Refused)?;
+        let called = called_by(&pipeline.file, data_dir, &prepared.plan);
+        Situation::look_beside(prepared, data_dir, called)
+    }
+
+    /// The same of a pipeline that is prepared already.
+    pub fn look_beside(
+        prepared: PreparedPipeline,
+        data_dir: &Path,
+        called: Called,
+    ) -> Result<Situation, Failure> {
+        let directory = DataDir::pipeline_path(data_dir, &prepared.plan.spec.name);
+        let owner = Owner::of(&prepared.plan.spec.id_prefix, &prepared.plan.spec.name);
+        let marking = format_file::read(data_dir).and_then(|marking| format_file::level(data_dir, &marking));
+        let unfit = marking.map(drop).and_then(|()| DataDir::is_owned(&directory, &owner).map(drop)).err();
+        let store = CheckpointStore::beside(&directory);
+        let situation = Situation::look(prepared, directory, store, called)?;
+        Ok(Situation { unfit, ..situation })
+    }
+
+    /// Asks the decision log. `called` is how a person calls the pipeline.
     pub fn look(
         prepared: PreparedPipeline,
         directory: PathBuf,
-        level: LevelInForce,
-        held: Option<DataDir>,
+        store: CheckpointStore,
+        called: Called,
     ) -> Result<Situation, Failure> {
         let plan = prepared.plan;
         let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
-        let store = CheckpointStore::open_at(&directory, plan.spec.checkpoint.retain, level)?;
         let incarnation = incarnation::fresh();
         let connectors = PlanConnectors::new(plan.clone(), directory);
         let connected = connectors.connect(&incarnation)?;
         let mut situation = Situation {
-            _held: held,
+            _held: None,
+            unfit: None,
+            called,
             plan,
             operators: prepared.operators,
             owner,
@@ -104,7 +155,7 @@ impl Situation {
             manifest: None,
             partitions: Vec::new(),
         };
-        situation.ask()?;
+        situation.ask(Reading::Onlooking)?;
         Ok(situation)
     }
 
@@ -124,6 +175,15 @@ impl Situation {
     /// True where the positions of a source count records.
     pub fn is_kafka(&self, source: usize) -> bool {
         matches!(self.plan.spec.sources[source].kind, SourceKind::Kafka { .. })
+    }
+
+    /// What the positions of a source count.
+    pub fn unit(&self, source: &str) -> Unit {
+        let spec = self.plan.spec.sources.iter().find(|spec| spec.name == source);
+        match spec.map(|spec| &spec.kind) {
+            Some(SourceKind::Files { .. }) => Unit::Bytes,
+            _ => Unit::Records,
+        }
     }
 
     /// Per source the cluster that it reads.
@@ -157,16 +217,28 @@ impl Situation {
         }
     }
 
-    /// Fences every earlier life, and publishes what the decided checkpoint had prepared.
+    /// Fences every earlier life, reads what is decided anew, and publishes what the decided checkpoint had prepared. Where
+    /// that is not what was looked at, nothing is to be changed.
     pub fn fence(&mut self) -> Result<(), Failure> {
         self.connected.decisions.fence()?;
-        let wanted: Vec<Partition> = self.partitions.iter().map(|known| known.partition.clone()).collect();
-        let covered = self.connected.decisions.covered(&wanted);
-        let decided = named(&self.connected.decisions.read(&covered)?).cloned();
-        if decided != self.record {
-            let decided = decided.map_or_else(|| "nothing".to_owned(), |record| record.id.to_string());
+        let record = self.record.take();
+        let looked_at = std::mem::take(&mut self.partitions);
+        self.ask(Reading::BehindTheFence)?;
+        if self.record != record {
+            let decided =
+                self.record.as_ref().map_or_else(|| "nothing".to_owned(), |record| record.id.to_string());
             return Err(refused(format!(
                 "the pipeline is running: checkpoint {decided} was decided while this looked, and nothing was changed; stop it first"
+            )));
+        }
+        let now = |before: &Known| {
+            let same = |now: &&Known| now.index == before.index && now.partition == before.partition;
+            self.partitions.iter().find(same).map(|now| (now.position, &now.metadata))
+        };
+        if let Some(changed) = looked_at.iter().find(|one| now(one) != Some((one.position, &one.metadata))) {
+            return Err(refused(format!(
+                "the committed offset of {} was changed while this looked, and nothing was done: stop whoever commits in this group, then look again",
+                changed.partition
             )));
         }
         let Some(manifest) = &self.manifest else { return Ok(()) };
@@ -176,20 +248,39 @@ impl Situation {
         Ok(())
     }
 
-    /// What is decided, read behind the fence.
-    pub fn look_again(&mut self) -> Result<(), Failure> {
-        self.partitions.clear();
-        self.ask()
+    /// Why a start would end at once, where it would, with the command that helps.
+    pub fn refusal(&mut self) -> Result<Option<String>, Failure> {
+        if let Some(unfit) = &self.unfit {
+            return Ok(Some(unfit.told(&self.called)));
+        }
+        match online::foresee(&self.plan, &self.operators, &self.owner, &self.store, &mut self.connected) {
+            Err(error) if error.kind == ErrorKind::Transient => Err(error.into()),
+            Err(error) => Ok(Some(error.told(&self.called))),
+            Ok(_) => {
+                let errors = self.connectors.checks().into_iter().filter(|one| one.level == Level::Error);
+                Ok(errors.map(|finding| finding.message).next())
+            }
+        }
     }
 
-    fn ask(&mut self) -> Result<(), Failure> {
+    /// What a start would come to now; refused where that would be.
+    pub fn foresee(&mut self) -> Result<Foreseen, Failure> {
+        let foreseen =
+            online::foresee(&self.plan, &self.operators, &self.owner, &self.store, &mut self.connected);
+        foreseen.map_err(Failure::from)
+    }
+
+    fn ask(&mut self, reading: Reading) -> Result<(), Failure> {
         let mut all = Vec::new();
         for (index, source) in self.connected.sources.iter_mut().enumerate() {
             all.extend(source.partitions()?.into_iter().map(|partition| (index, partition)));
         }
         let wanted: Vec<Partition> = all.iter().map(|(_, partition)| partition.clone()).collect();
         let covered = self.connected.decisions.covered(&wanted);
-        let committed = self.connected.decisions.look(&covered)?;
+        let committed = match reading {
+            Reading::Onlooking => self.connected.decisions.look(&covered)?,
+            Reading::BehindTheFence => self.connected.decisions.read(&covered)?,
+        };
         self.record = named(&committed).cloned();
         self.manifest = match self.record.as_ref().map(|record| self.store.load(record)) {
             Some(FoundManifest::Found(manifest)) => Some(manifest),
@@ -237,3 +328,7 @@ impl Situation {
         Ok(answers)
     }
 }
+
+#[cfg(test)]
+#[path = "situation_tests.rs"]
+mod tests;

@@ -24,6 +24,7 @@ mod fault_proxy;
 mod full_disk;
 mod graph;
 mod guarantees;
+mod hand_overs;
 mod hostile;
 mod hostile_keyed;
 mod hostile_names;

@@ -128,6 +128,39 @@ fn the_group_of_another_pipeline_is_refused() {
 }
 
 #[test]
+fn offsets_are_shown_beside_a_running_host_and_nothing_is_made() {
+    let (job, input) = processed("beside", 10);
+    let mut weir = job.start();
+    weir.await_log("restored");
+    let mut show = job.command(&["offsets", "show"], &[], &[]);
+    show.ends_with(0);
+    assert!(show.log().contains("decided: checkpoint"), "{}", show.log());
+    assert!(!show.log().contains("a start would be refused"), "{}", show.log());
+    let nowhere = job.path("nowhere");
+    job.command(&["offsets", "show"], &["--data-dir", &nowhere.display().to_string()], &[]).ends_with(0);
+    assert!(!nowhere.exists(), "it was made");
+    weir.signal(libc::SIGTERM);
+    weir.ends_with(0);
+    assert!(weir.log().contains("restarts=0"), "{}", weir.log());
+    times(&job, &input, 1);
+}
+
+#[test]
+fn offsets_show_says_what_a_start_would_be_refused_for_and_what_helps() {
+    let (job, _) = processed("show-refused", 10);
+    job.cluster.commit_plainly(&job.group(), &job.topic("in"), &[(1, 3)]);
+    let mut show = job.command(&["offsets", "show"], &[], &[]);
+    show.ends_with(0);
+    let said = show.last_line();
+    let why =
+        format!("a start would be refused: the offset of {}:1 was changed from outside", job.topic("in"));
+    assert!(
+        said.contains(&why) && said.contains("--to-snapshot`") && said.contains("(--to-current)"),
+        "{said}"
+    );
+}
+
+#[test]
 fn offsets_show_tells_where_a_pipeline_stands() {
     let (job, _) = processed("show", 10);
     let mut show = job.command(&["offsets", "show"], &[], &[]);

@@ -28,7 +28,7 @@ pub struct TargetOptions {
     /// So many records forward, or back, but not beyond what is there
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     shift_by: Option<i64>,
-    /// Write what is decided to another consumer group, for another program to go on from; nothing changes here
+    /// Write what is decided to another consumer group, for another program to go on from; the pipeline stays where it is
     #[arg(long, value_name = "GROUP", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     to_group: Option<String>,
 }

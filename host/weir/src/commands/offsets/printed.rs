@@ -26,6 +26,9 @@ pub fn offsets(format: OutputFormat, found: &PipelineOffsets) {
         let by = one.committed_by.as_deref().unwrap_or("-");
         text += &format!("{name:<40} {offset:>12} {end:>12} {lag:>10}  {by}\n");
     }
+    if let Some(refused) = &found.refused {
+        text += &format!("a start would be refused: {refused}\n");
+    }
     table::print(&text);
 }
 
