@@ -32,15 +32,16 @@ pub fn run(mut situation: Situation, group: &str, asked: &ResetOffsets) -> Resul
     }
     // The decision must not hide what a start would be refused for.
     situation.foresee()?;
-    begin_new_partitions(&mut situation)?;
-    let mut parts = parts_of(&situation, group)?;
+    // What refuses the group refuses it before anybody is fenced.
+    parts_of(&situation, group)?;
     if !asked.dry_run {
         situation.refuse_running()?;
         // What an earlier life left open is undone, and what it had decided is published, before anybody goes on.
         situation.fence()?;
-        begin_new_partitions(&mut situation)?;
-        parts = parts_of(&situation, group)?;
     }
+    // Behind the fence, which compares what was found before with what is decided then.
+    begin_new_partitions(&mut situation)?;
+    let parts = parts_of(&situation, group)?;
     let mut report = OffsetsReset {
         dry_run: asked.dry_run,
         moves: Vec::new(),
