@@ -27,9 +27,10 @@ pub struct PipelineCondition {
 }
 
 /// The words for what a pipeline does.
-pub const ACTUAL_WORDS: [&str; 9] = [
+pub const ACTUAL_WORDS: [&str; 10] = [
     "stopped",
     "starting",
+    "replaying",
     "running",
     "swapping",
     "restarting",
@@ -139,6 +140,7 @@ mod tests {
         let all = [
             Actual::Stopped,
             Actual::Starting,
+            Actual::Replaying,
             Actual::Running,
             Actual::Swapping,
             Actual::Restarting(text()),

@@ -28,6 +28,8 @@ pub enum Actual {
     Stopped,
     /// The host was asked to start it.
     Starting,
+    /// Its dead letters come back before it goes on.
+    Replaying,
     /// Its start is decided.
     Running,
     /// It runs, and a swap is under way.
@@ -50,6 +52,7 @@ impl Actual {
         match self {
             Actual::Stopped => "stopped",
             Actual::Starting => "starting",
+            Actual::Replaying => "replaying",
             Actual::Running => "running",
             Actual::Swapping => "swapping",
             Actual::Restarting(_) => "restarting",
@@ -72,6 +75,7 @@ impl Actual {
     pub fn is_alive(&self) -> bool {
         match self {
             Actual::Starting
+            | Actual::Replaying
             | Actual::Running
             | Actual::Swapping
             | Actual::Restarting(_)
@@ -94,6 +98,8 @@ pub enum Event {
     CloseAsked,
     /// The host did not start it.
     LaunchRefused(String),
+    /// The start of a life is decided in which dead letters come back.
+    ReplayBegun,
     /// A life's start is decided.
     Begun,
     /// A life has ended, another follows.
@@ -165,9 +171,13 @@ pub fn next(state: &Deployment, event: &Event) -> (Deployment, Vec<Action>) {
             false => state.becomes(Actual::Failed(cause.clone()), &[]),
         },
         Event::Begun => match state.actual {
-            Actual::Starting | Actual::Restarting(_) | Actual::Swapping => {
+            Actual::Starting | Actual::Replaying | Actual::Restarting(_) | Actual::Swapping => {
                 state.becomes(Actual::Running, &[])
             }
+            _ => state.stays(),
+        },
+        Event::ReplayBegun => match state.actual {
+            Actual::Starting | Actual::Restarting(_) => state.becomes(Actual::Replaying, &[]),
             _ => state.stays(),
         },
         Event::Restarting(cause) => match state.actual {

@@ -274,12 +274,32 @@ pub enum PipelineEvent {
         /// Why.
         cause: String,
     },
+    /// A life has begun in which dead letters come back, before the pipeline goes on.
+    Replaying {
+        /// The incarnation.
+        incarnation: String,
+        /// How many are to come back.
+        letters: u64,
+    },
     /// Dead letters have come back, and it goes on.
     Replayed {
         /// How many.
         letters: u64,
         /// Records of them that failed again, each of which is a new letter.
         failed_again: u64,
+        /// What keeps others from coming back, a line each.
+        notes: Vec<String>,
+    },
+    /// That life has ended before all of them had come back.
+    ReplayEnded {
+        /// How many have; none where nobody can tell.
+        letters: Option<u64>,
+        /// How many have not.
+        left: Option<u64>,
+        /// Records that failed again, each of which is a new letter.
+        failed_again: u64,
+        /// Why; none where somebody has stopped it.
+        cause: Option<String>,
     },
     /// It is over.
     Ended(Ending),

@@ -217,7 +217,8 @@ fn work(control: &Weak<Control>, slot: &Weak<Slot>, to_do: &Receiver<Action>) {
 fn launch(control: &Arc<Control>, slot: &Arc<Slot>) {
     let started = catch_unwind(AssertUnwindSafe(|| {
         let (pipeline, start) = what_to_start(control, &slot.name)?;
-        let observer = Observer { control: control.clone(), slot: slot.clone(), pipeline: pipeline.id };
+        let Pipeline { id: pipeline, start: asked, .. } = pipeline;
+        let observer = Observer { control: control.clone(), slot: slot.clone(), pipeline, start: asked };
         Ok(control.host.start(start, Arc::new(observer))?)
     }));
     let started: Result<_, Problem> =

@@ -10,6 +10,8 @@
 //! - **W2** Rows that waited less than half of it, in a channel that was full meanwhile, double what is let in, as far as
 //!   that would wait no longer either, up to `channel_bytes_max`. It begins small, for nobody knows yet how fast the receiver is.
 //! - **W3** An empty channel takes any batch.
+//! - **W4** Time in which the receiver was not allowed to take rows, because other inputs had not delivered a barrier yet, is
+//!   no time that they waited: it tells how fast the others are, not the receiver.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -108,6 +110,13 @@ impl Credit {
         self.freed.notify_one();
     }
 
+    /// The receiver was not allowed to take rows in this time.
+    pub fn was_held(&self, from: Duration, until: Duration) {
+        for sent in &mut self.lock().sent {
+            sent.at += until.saturating_sub(from.max(sent.at));
+        }
+    }
+
     /// Bytes that wait.
     pub fn waiting_bytes(&self) -> usize {
         self.lock().waiting_bytes
@@ -179,6 +188,26 @@ mod tests {
             false => Duration::from_micros(100),
         });
         assert!(most[4] <= 11 * BATCH && most[9] == BYTES_MAX, "{most:?}");
+    }
+
+    #[test]
+    fn rows_that_were_held_for_a_barrier_say_nothing_of_the_receiver() {
+        let allowed = |held: Option<(Duration, Duration)>| {
+            let credit = Credit::new(BYTES_MAX, WAIT_MAX);
+            for at in 0..4 {
+                assert!(credit.try_take(BATCH, Duration::from_secs(at)));
+            }
+            if let Some((from, until)) = held {
+                credit.was_held(from, until);
+            }
+            (0..4).for_each(|_| credit.give_back(BATCH, Duration::from_millis(30_100)));
+            credit.lock().allowed_bytes
+        };
+        assert!(allowed(None) < FIRST_BYTES);
+        // Held from before the first until just now, and from between the second and the third.
+        assert_eq!(allowed(Some((Duration::ZERO, Duration::from_secs(30)))), FIRST_BYTES);
+        let later = allowed(Some((Duration::from_millis(1500), Duration::from_secs(30))));
+        assert!(later < FIRST_BYTES, "the first had waited longer than it may before that");
     }
 
     #[test]

@@ -154,7 +154,14 @@ impl Inbox {
 
     /// The snapshot is taken: held inputs go on. Returns the longest time that one was held.
     pub fn release(&mut self, now: Duration) -> Duration {
-        self.alignment.release(now).into_iter().map(|(_, held)| held).max().unwrap_or_default()
+        let held = self.alignment.release(now);
+        for (input, time) in &held {
+            // The subtask's own sources have no channel.
+            if let Some(channel) = self.channels.get(*input) {
+                channel.credit.was_held(now.saturating_sub(*time), now);
+            }
+        }
+        held.into_iter().map(|(_, held)| held).max().unwrap_or_default()
     }
 }
 
@@ -212,6 +219,27 @@ mod tests {
         assert_eq!(inbox.next(NOW), None);
         inbox.release(NOW);
         assert_eq!(inbox.next(NOW), Some(Arrived::Rows(4, row("behind"))));
+    }
+
+    #[test]
+    fn a_channel_that_was_held_for_a_barrier_has_its_room_afterwards() {
+        let (to, from) = unbounded();
+        let credit = Arc::new(Credit::new(1 << 20, WAIT_MAX));
+        let own = || Arc::new(Credit::new(1 << 20, WAIT_MAX));
+        let mut inbox = Inbox::new(from, vec![(4, 0, credit.clone()), (4, 1, own())], false);
+        let batch = row("behind");
+        send(&to, 0, Element::Barrier(barrier(7)));
+        assert_eq!(inbox.next(NOW), None);
+        for _ in 0..8 {
+            assert!(credit.try_take(batch.size_bytes(), NOW));
+            send(&to, 0, Element::Batch(batch.clone()));
+        }
+        send(&to, 1, Element::Barrier(barrier(7)));
+        let late = WAIT_MAX * 60;
+        assert_eq!(inbox.next(late), Some(Arrived::Aligned(barrier(7))));
+        inbox.release(late);
+        (0..8).for_each(|_| drop(inbox.next(late)));
+        assert!(credit.try_take(1, late) && credit.try_take(60 << 10, late), "as much as at first");
     }
 
     #[test]

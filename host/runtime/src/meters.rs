@@ -273,6 +273,26 @@ impl Meters {
         }
     }
 
+    /// Counters for a plan and for the replay of its dead letters, one after the other: what the replay has of its own
+    /// stands behind what both have.
+    pub fn of_both(plan: &Plan, replay: &Plan) -> Meters {
+        let mut meters = Meters::of(replay);
+        for (index, operator) in meters.operators.iter_mut().take(plan.shapes.len()).enumerate() {
+            let subtasks = plan.stages[plan.stage_of(index)].parallelism;
+            let gauges = operator.watermarks_ms.len().max(subtasks);
+            operator.watermarks_ms.resize_with(gauges, || Gauge::of(i64::MIN));
+        }
+        let subtasks = meters.subtasks.len().max(plan.tasks());
+        meters.subtasks.extend(Meters::new(0, subtasks - meters.subtasks.len()).subtasks);
+        meters
+    }
+
+    /// The replay is over, and the plan goes on: its gauges say what they say of the plan only.
+    pub fn replay_is_over(&self, plan: &Plan) {
+        self.operators.iter().flat_map(|operator| &operator.watermarks_ms).for_each(|ms| ms.set(i64::MIN));
+        self.subtasks.iter().skip(plan.tasks()).for_each(|subtask| subtask.lag.set(0));
+    }
+
     /// Counters for so many operators and subtasks, without ports.
     pub fn new(operators: usize, subtasks: usize) -> Meters {
         let subtask = || Arc::new(SubtaskMeters { lag: Gauge::of(-1), ..SubtaskMeters::default() });

@@ -10,13 +10,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use weir_protocol::batch::Batch;
 use weir_protocol::connector::{BatchLimits, ConnectorError, Polled, StartPolicy};
-use weir_protocol::decision::{CommittedOffset, Metadata};
+use weir_protocol::decision::CommittedOffset;
 use weir_protocol::feature_level::FeatureLevel;
 use weir_protocol::plan::replay::{is_letters, sink_of_letters};
-use weir_protocol::plan::{Decider, Plan, SourceKind};
+use weir_protocol::plan::{Decider, Plan, SourceKind, SourceSpec};
 use weir_protocol::position::{Partition, Position, Positions};
 use weir_protocol::replay::{Letter, Replay, Stays};
-use weir_protocol::verdict::{FoundManifest, named};
+use weir_protocol::verdict::{FoundManifest, Refusal, Replayed, named};
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::{Connected, Connectors};
 use weir_runtime::incarnation;
@@ -48,6 +48,8 @@ const MANIFEST_CARRIES_LETTERS: FeatureLevel = FeatureLevel(2);
 pub struct DeadLetters {
     connected: Connected,
     sinks: Vec<SinkOfLetters>,
+    /// Why nobody knows where the last replay ended.
+    unknown: Option<Refusal>,
 }
 
 struct SinkOfLetters {
@@ -58,6 +60,8 @@ struct SinkOfLetters {
     first: Positions,
     open: Positions,
     ends: Positions,
+    /// Bytes that the sink takes of one record.
+    record_bytes_max: Option<usize>,
 }
 
 /// One letter.
@@ -78,6 +82,8 @@ pub struct Found<'a> {
     pub open: bool,
     /// Why a replay would leave it.
     pub stays: Option<Stays>,
+    /// Bytes that its sink takes of one record.
+    pub record_bytes_max: Option<usize>,
 }
 
 impl Found<'_> {
@@ -86,12 +92,40 @@ impl Found<'_> {
         let stays = self.stays.as_ref();
         !stays.is_some_and(|stays| *stays == Stays::NotSelected || stays.is_passed_over())
     }
+
+    /// One line where a replay would have to write it again and its sink does not take it: a topic's limit can be lowered.
+    pub fn cannot_be_passed(&self) -> Option<String> {
+        let most = self.record_bytes_max?;
+        let stays = self.stays.as_ref().filter(|stays| !stays.is_passed_over())?;
+        let of = |column: &weir_protocol::batch::Column| {
+            if column.is_absent() { 0 } else { column.bytes(self.row).len() }
+        };
+        let bytes = of(&self.batch.keys) + of(&self.batch.values) + of(&self.batch.headers);
+        (bytes > most).then(|| {
+            format!(
+                "sink.{}: the letter {}:{} stays ({stays}), and what stays is written again behind the others: it has {bytes} bytes, and its topic takes {most} now. It and the letters behind it stay open; raise max.message.bytes of topic {}, or replay it too",
+                self.sink, self.partition, self.offset, self.partition.topic
+            )
+        })
+    }
 }
 
 impl DeadLetters {
-    /// Up to where there are letters now, by the names of their sources in the plan.
+    /// Up to where there are letters now, by the names of their sources in the plan: once they are counted, up to the first
+    /// that a replay could not pass.
     pub fn ends(&self) -> Vec<(String, Positions)> {
         self.sinks.iter().map(|of| (of.name.clone(), of.ends.clone())).collect()
+    }
+
+    /// Only the letters up to here, which are ends of before.
+    #[must_use]
+    pub fn until(mut self, ends: &[(String, Positions)]) -> DeadLetters {
+        for of in &mut self.sinks {
+            if let Some((_, ends)) = ends.iter().find(|(name, _)| *name == of.name) {
+                of.ends = ends.clone();
+            }
+        }
+        self
     }
 
     /// Looks. `plan` is the plan of the replay, `directory` the pipeline's own in the data directory.
@@ -123,10 +157,14 @@ impl DeadLetters {
             },
             None => None,
         };
-        let ours = |partition: &Partition| {
-            let entry = committed.iter().find(|entry| !stand_in && entry.partition == *partition)?;
-            entry.position.filter(|_| matches!(entry.metadata, Metadata::Decision(_)))
+        let sink_of = |spec: &SourceSpec| {
+            let named = sink_of_letters(&spec.name)?;
+            plan.spec.sinks.iter().position(|sink| sink.name == named)
         };
+        let names = plan.spec.sources.iter().map(|spec| spec.name.as_str());
+        let names: Vec<&str> = names.filter(|name| is_letters(name)).collect();
+        let of_letters = if stand_in { &[] } else { &committed[..] };
+        let replayed = Replayed { manifest: manifest.as_ref(), committed: of_letters, sources: &names };
         let mut sinks = Vec::new();
         for (index, spec) in plan.spec.sources.iter().enumerate().filter(|(_, spec)| is_letters(&spec.name)) {
             let SourceKind::DeadLetters { replay, .. } = &spec.kind else { continue };
@@ -134,14 +172,10 @@ impl DeadLetters {
             let source = &mut connected.sources[index];
             let first = source.resolve(partitions, StartPolicy::Earliest)?;
             let ends = source.ends(partitions)?;
-            let decided = |partition: &Partition| {
-                let parked = manifest.as_ref().and_then(|known| known.position(&spec.name, partition));
-                parked.or_else(|| ours(partition))
-            };
             let open = first.iter().map(|(partition, first)| {
                 let end = ends.get(partition).map_or(i64::MAX, |end| end.offset);
-                let decided =
-                    decided(partition).filter(|decided| (first.offset..=end).contains(&decided.offset));
+                let to = replayed.to(&spec.name, partition);
+                let decided = to.filter(|decided| (first.offset..=end).contains(&decided.offset));
                 (partition.clone(), decided.unwrap_or(*first))
             });
             let open = open.collect();
@@ -154,19 +188,54 @@ impl DeadLetters {
                 first,
                 open,
                 ends,
+                record_bytes_max: sink_of(spec).and_then(|index| connected.sinks[index].record_bytes_max()),
             });
         }
-        Ok(DeadLetters { connected, sinks })
+        let unknown = named(&stream).filter(|_| manifest.is_none()).and_then(|record| {
+            let mut kept = plan.spec.sources.iter().zip(&all);
+            let (_, partitions) = kept.find(|(spec, partitions)| {
+                is_letters(&spec.name) && !spec.kind.decides() && !partitions.is_empty()
+            })?;
+            let why = "its manifest is missing".to_owned();
+            Some(Refusal::LettersUnknown { partition: partitions[0].clone(), id: record.id.clone(), why })
+        });
+        Ok(DeadLetters { connected, sinks, unknown })
+    }
+
+    /// Refused where nobody knows which letters have come back before.
+    pub fn may_come_back(&self) -> Result<(), ConnectorError> {
+        let Some(refusal) = &self.unknown else { return Ok(()) };
+        Err(ConnectorError::refused(refusal.to_string()).helped_by(refusal.remedy()))
     }
 
     /// Counts the open letters.
     pub fn count(&mut self) -> Result<Summary, ConnectorError> {
-        let mut summary = Summary::default();
+        let counted = self.count_unless(|| false)?;
+        Ok(counted.expect("nobody asks it to stop"))
+    }
+
+    /// Counts the open letters; none where `stop` says so meanwhile. A letter that a replay would have to copy and cannot
+    /// is where its partition ends from then on: it stays open, and so do those behind it.
+    pub fn count_unless(&mut self, stop: impl Fn() -> bool) -> Result<Option<Summary>, ConnectorError> {
+        let (mut summary, mut blocked, mut stopped) = (Summary::default(), Positions::new(), false);
         self.read(false, |found| {
-            summary.add(found);
-            Ok(true)
+            stopped = stop();
+            if blocked.contains_key(&found.partition) {
+                summary.add_behind(found);
+            } else if let Some(note) = found.cannot_be_passed() {
+                blocked.insert(found.partition.clone(), Position::at(found.offset));
+                summary.add_blocked(note);
+            } else {
+                summary.add(found);
+            }
+            Ok(!stopped)
         })?;
-        Ok(summary)
+        for (partition, end) in self.sinks.iter_mut().flat_map(|of| &mut of.ends) {
+            if let Some(at) = blocked.get(partition) {
+                *end = *at;
+            }
+        }
+        Ok((!stopped).then_some(summary))
     }
 
     /// Reads letters until there are no more or `each` says that it is enough; with `dealt_with` also those that a replay
@@ -222,6 +291,8 @@ impl SinkOfLetters {
             None => (Partition::new("", 0), -1),
         };
         let open = self.open.get(&partition).map_or(0, |at: &Position| at.offset);
-        Found { sink: &self.sink, partition, offset, batch, row, letter, open: offset >= open, stays }
+        let record_bytes_max = self.record_bytes_max;
+        let open = offset >= open;
+        Found { sink: &self.sink, partition, offset, batch, row, letter, open, stays, record_bytes_max }
     }
 }

@@ -36,8 +36,9 @@ impl PreparedPipeline {
 
 impl PreparedPipeline {
     /// A replay of the letters up to here.
-    pub fn with_letters_until(self, ends: &[(String, Positions)]) -> PreparedPipeline {
-        PreparedPipeline { plan: Arc::new(self.plan.with_letters_until(ends)), ..self }
+    pub fn with_letters_until(&self, ends: &[(String, Positions)]) -> PreparedPipeline {
+        let (operators, metrics) = (self.operators.clone(), self.metrics.clone());
+        PreparedPipeline { plan: Arc::new(self.plan.with_letters_until(ends)), operators, metrics }
     }
 }
 

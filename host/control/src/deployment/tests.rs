@@ -13,7 +13,9 @@ fn failed() -> Actual {
 #[test]
 fn each_event_leads_from_one_state_to_the_next() {
     use Action::{Launch, Release, Stop};
-    use Actual::{Finished, Restarting, Running, Starting, Stopped, Stopping, Superseded, Swapping};
+    use Actual::{
+        Finished, Replaying, Restarting, Running, Starting, Stopped, Stopping, Superseded, Swapping,
+    };
     let cause = || "kafka".to_owned();
     let failing = || Event::Ended(Ending::Failed("disk".to_owned()));
     #[rustfmt::skip]
@@ -53,6 +55,11 @@ fn each_event_leads_from_one_state_to_the_next() {
         (state(true, Running), Event::Restarting(cause()), state(true, Restarting(cause())), vec![]),
         (state(true, Swapping), Event::Restarting(cause()), state(true, Restarting(cause())), vec![]),
         (state(false, Stopping), Event::Restarting(cause()), state(false, Stopping), vec![]),
+        (state(true, Starting), Event::ReplayBegun, state(true, Replaying), vec![]),
+        (state(true, Restarting(cause())), Event::ReplayBegun, state(true, Replaying), vec![]),
+        (state(false, Stopping), Event::ReplayBegun, state(false, Stopping), vec![]),
+        (state(true, Replaying), Event::Begun, state(true, Running), vec![]),
+        (state(true, Replaying), Event::SwapBegun, state(true, Replaying), vec![]),
         (state(true, Running), Event::SwapBegun, state(true, Swapping), vec![]),
         (state(true, Swapping), Event::SwapEnded, state(true, Running), vec![]),
         (state(true, Restarting(cause())), Event::SwapEnded, state(true, Restarting(cause())), vec![]),
@@ -81,6 +88,7 @@ fn at_most_one_life_and_none_that_is_not_desired_over_all_short_histories() {
         Event::RestartAsked,
         Event::CloseAsked,
         Event::LaunchRefused(String::new()),
+        Event::ReplayBegun,
         Event::Begun,
         Event::Restarting(String::new()),
         Event::Ended(Ending::Stopped),

@@ -25,8 +25,10 @@ pub struct LettersAsked {
     pub all: bool,
     /// With their records.
     pub records: bool,
-    /// How many are told at the most; all are counted.
+    /// How many are told at the most.
     pub limit: usize,
+    /// How many are read when there are enough to tell; none reads and counts all.
+    pub read_max: Option<u64>,
     /// They are to come back: refused where that cannot be.
     pub replays: bool,
 }
@@ -42,4 +44,6 @@ pub struct LettersFound {
     pub replayable: u64,
     /// Open letters that it would leave.
     pub staying: u64,
+    /// False where there are more letters than were looked at: both numbers are those of the first.
+    pub complete: bool,
 }

@@ -5,7 +5,7 @@ use super::body::OptionalJson;
 use super::extract::{IfMatch, PathOf, QueryOf, Who};
 use super::pipelines::begun;
 use crate::control::Control;
-use crate::host::{LettersAsked, LettersFound, PipelineDocument};
+use crate::host::{LettersFound, PipelineDocument};
 use crate::name::Name;
 use crate::pipelines::plan::resolve;
 use crate::pipelines::{self, life};
@@ -38,7 +38,7 @@ pub async fn list_letters(
     request_body = Option<ReplayRequest>,
     responses(
         (status = 200, description = "what a replay would take, with `dry_run`", body = LettersFound),
-        (status = 202, description = "its events show how it goes: `replayed` at the end", body = PipelineView,
+        (status = 202, description = "its events show how it goes: `replayed` at the end, or `replay_stopped` or `replay_failed`", body = PipelineView,
             headers(("Location" = String, description = "what to watch"))),
     ))]
 pub async fn replay_letters(
@@ -51,9 +51,7 @@ pub async fn replay_letters(
     blocking(move || {
         let selected = asked.selected();
         // What cannot be replayed is refused before anything is stopped.
-        let look =
-            LettersAsked { selected: selected.clone(), all: false, records: false, limit: 0, replays: true };
-        let found = control.host.letters(&applied(&control, &path.name)?, &look)?;
+        let found = control.host.letters(&applied(&control, &path.name)?, &asked.look())?;
         if asked.dry_run {
             return Ok((StatusCode::OK, axum::Json(found)).into_response());
         }

@@ -75,7 +75,7 @@ const TABLE: &[(&str, &str, &[&[Code]])] = &[
     ("GET", "/v1/pipelines/{name}/checkpoints", &[PIPELINE, FILES]),
     ("GET", "/v1/pipelines/{name}/events", &[PIPELINE]),
     ("GET", "/v1/pipelines/{name}/offsets", &[PIPELINE, FILES, &[NotApplied, InvalidPipeline]]),
-    ("POST", "/v1/pipelines/{name}/offsets", &[PIPELINE, JSON, CHANGE, FILES, &[NotApplied, InvalidPipeline, PipelineNotStopped]]),
+    ("POST", "/v1/pipelines/{name}/offsets", &[PIPELINE, JSON, CHANGE, FILES, &[NotApplied, InvalidPipeline, PipelineNotStopped, SwapInProgress]]),
 
     ("GET", "/v1/pipelines/{name}/savepoints", &[PIPELINE, FILES]),
     ("POST", "/v1/pipelines/{name}/savepoints", &[PIPELINE, JSON, CHANGE, FILES, &[InvalidPipeline]]),
@@ -83,7 +83,7 @@ const TABLE: &[(&str, &str, &[&[Code]])] = &[
     ("GET", "/v1/pipelines/{name}/savepoints/{savepoint}/export", &[PIPELINE, CHANGE, FILES, &[NotFound, InvalidPipeline, Busy]]),
 
     ("GET", "/v1/pipelines/{name}/dead-letters", &[PIPELINE, FILES, &[NotApplied, InvalidPipeline]]),
-    ("POST", "/v1/pipelines/{name}/dead-letters/replay", &[PIPELINE, JSON, CHANGE, FILES, &[NotApplied, InvalidPipeline, PreconditionFailed]]),
+    ("POST", "/v1/pipelines/{name}/dead-letters/replay", &[PIPELINE, JSON, CHANGE, FILES, &[NotApplied, InvalidPipeline, PreconditionFailed, SwapInProgress]]),
 
     ("POST", "/v1/pipelines/{name}/operators/{id}/swap", &[PIPELINE, JSON, CHANGE, SWAP, &[VersionNotFound]]),
     ("GET", "/v1/pipelines/{name}/swaps", &[PIPELINE]),

@@ -12,7 +12,7 @@ use crate::problem::{Code, Problem};
 use crate::reconcile::Slot;
 use crate::store::revisions::{self, NewRevision};
 use crate::store::swaps::Swap;
-use crate::store::{events, pipelines, swaps};
+use crate::store::{events, pipelines};
 use rusqlite::Transaction;
 use serde_json::json;
 use std::sync::Arc;
@@ -96,9 +96,7 @@ fn check(control: &Control, plan: &Plan, asked: &Asked<'_>) -> Result<(), Proble
         return Err(Problem::new(Code::PlanRefused, "the plan cannot be carried out")
             .details(plan.comparison.refusals.clone()));
     }
-    if let Some(swap) = control.store.read(|connection| swaps::find_open(connection, plan.pipeline.id))? {
-        return Err(super::swap::in_progress(&swap));
-    }
+    control.store.read(|connection| super::swap::must_have_no_open_swap(connection, plan.pipeline.id))?;
     if !plan.rejected.is_empty() && !asked.force {
         let details = plan.rejected.iter();
         let details = details.map(|one| format!("{} in {}: {}", one.component, one.operator, one.reason));

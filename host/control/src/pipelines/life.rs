@@ -1,5 +1,6 @@
 //! Start, stop, restart: desired state is written, then the pipeline's thread sees to it.
 
+use super::swap::must_have_no_open_swap;
 use super::{check_match, find};
 use crate::control::{Change, Control};
 use crate::deployment::Event;
@@ -24,7 +25,11 @@ pub fn start(control: &Arc<Control>, who: &str, name: &Name, from: &StartFrom) -
             )
             .hint(format!("POST /v1/pipelines/{}/stop first", pipeline.name)));
         }
-        Ok(from.clone())
+        if alive {
+            // Nothing is started: what a start that is still to come was asked for holds.
+            return Ok(pipeline.start.clone());
+        }
+        Ok(StartFrom { asked_at: control.now(), ..from.clone() })
     })
 }
 
@@ -80,7 +85,8 @@ pub fn replay(
                     .hint(format!("POST /v1/pipelines/{}/restart, and replay when it runs", pipeline.name)));
             }
             let restart_finished = restart_finished || pipeline.start.restart_finished;
-            Ok(StartFrom { replay: Some(letters.clone()), restart_finished, ..pipeline.start.clone() })
+            let (replay, asked_at) = (Some(letters.clone()), control.now());
+            Ok(StartFrom { replay, asked_at, restart_finished, ..pipeline.start.clone() })
         },
     )
 }
@@ -104,9 +110,13 @@ fn change_life(
             let from = check(&pipeline, alive)?;
             if !alive {
                 end_left_swap(control, transaction, pipeline.id)?;
+                if from.replay.is_some() {
+                    // Its next start finds out how the swap has ended, and would let the letters lie.
+                    must_have_no_open_swap(transaction, pipeline.id)?;
+                }
             }
             pipelines::set_desired(transaction, pipeline.id, *event != Event::StopAsked)?;
-            pipelines::set_start(transaction, pipeline.id, Some(&from))?;
+            pipelines::set_start(transaction, pipeline.id, &from)?;
             control.note(transaction, change)?;
             find(transaction, name)
         })?;

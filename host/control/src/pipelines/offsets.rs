@@ -2,6 +2,7 @@
 
 use super::find;
 use super::plan::applied;
+use super::swap::must_have_no_open_swap;
 use crate::control::{Change, Control};
 use crate::host::{OffsetsReset, PipelineDocument, PipelineOffsets, ResetOffsets};
 use crate::name::Name;
@@ -27,13 +28,15 @@ pub fn reset(
 ) -> Result<OffsetsReset, Problem> {
     let change = Change::of_pipeline(who, "pipeline.reset_offsets", name);
     control.change(change, |change| {
-        control.store.read(|connection| find(connection, name))?;
+        let id = control.store.read(|connection| find(connection, name))?.id;
         let slot = control.slots.slot(control, name)?;
         let _held = slot.hold();
         if slot.show().actual.is_alive() {
             return Err(Problem::new(Code::PipelineNotStopped, format!("{name} is not stopped"))
                 .hint(format!("POST /v1/pipelines/{name}/stop, and wait until its status says stopped")));
         }
+        // What is decided may be of the new version already, and would be noted as of the old.
+        control.store.read(|connection| must_have_no_open_swap(connection, id))?;
         let done = control.host.reset_offsets(&document(control, name)?, asked)?;
         control.store.write(|transaction| control.note(transaction, change))?;
         Ok(done)

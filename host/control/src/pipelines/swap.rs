@@ -379,6 +379,11 @@ pub fn find_swap(connection: &rusqlite::Connection, pipeline: i64, id: &str) -> 
         .ok_or_else(|| Problem::new(Code::SwapNotFound, format!("there is no swap {id}")))
 }
 
+/// Refused while one is under way.
+pub fn must_have_no_open_swap(connection: &rusqlite::Connection, pipeline: i64) -> Result<(), Problem> {
+    swaps::find_open(connection, pipeline)?.map_or(Ok(()), |swap| Err(in_progress(&swap)))
+}
+
 /// Another one is under way.
 pub fn in_progress(swap: &Swap) -> Problem {
     let problem =

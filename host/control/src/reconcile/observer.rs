@@ -7,6 +7,7 @@ use crate::control::Control;
 use crate::deployment::Event;
 use crate::host::{Ending, Listener, PipelineEvent, SwapEvent};
 use crate::problem::Problem;
+use crate::store::pipelines::StartFrom;
 use crate::store::swaps::{Swap, SwapState};
 use crate::store::{events, pipelines, swaps};
 use rusqlite::Connection;
@@ -28,6 +29,8 @@ pub struct Observer {
     pub slot: Arc<Slot>,
     /// The pipeline's key.
     pub pipeline: i64,
+    /// How its start was asked to begin.
+    pub start: StartFrom,
 }
 
 impl Listener for Observer {
@@ -57,7 +60,11 @@ impl Observer {
                 self.slot.note_restart(self.control.now(), &cause);
                 self.slot.step(&Event::Restarting(cause));
             }
-            PipelineEvent::Replayed { .. } => {}
+            PipelineEvent::Replaying { incarnation, .. } => {
+                self.slot.note_incarnation(&incarnation);
+                self.slot.step(&Event::ReplayBegun);
+            }
+            PipelineEvent::Replayed { .. } | PipelineEvent::ReplayEnded { .. } => {}
             PipelineEvent::GoingBack { cause } => self.slot.step(&Event::Restarting(cause)),
             PipelineEvent::Ended(ending) => self.slot.step(&Event::Ended(ending)),
             PipelineEvent::Swap(SwapEvent::Prepared | SwapEvent::Probation { .. }) => {}
@@ -68,7 +75,7 @@ impl Observer {
     fn write(&self, connection: &Connection, event: &PipelineEvent) -> Result<(), Problem> {
         match event {
             PipelineEvent::Running { incarnation, epoch, operators, candidate } => {
-                pipelines::set_start(connection, self.pipeline, None)?;
+                pipelines::forget_start(connection, self.pipeline, &self.start)?;
                 let body = json!({ "incarnation": incarnation, "epoch": epoch, "operators": operators });
                 self.event(connection, "running", &body)?;
                 self.decide_swap(connection, *epoch, operators, *candidate)
@@ -79,9 +86,22 @@ impl Observer {
             PipelineEvent::GoingBack { cause } => {
                 self.event(connection, "going_back", &json!({ "cause": cause }))
             }
-            PipelineEvent::Replayed { letters, failed_again } => {
-                let body = json!({ "letters": letters, "failed_again": failed_again });
+            PipelineEvent::Replaying { incarnation, letters } => {
+                let body = json!({ "incarnation": incarnation, "letters": letters });
+                self.event(connection, "replaying", &body)
+            }
+            PipelineEvent::Replayed { letters, failed_again, notes } => {
+                let mut body = json!({ "letters": letters, "failed_again": failed_again });
+                if !notes.is_empty() {
+                    body["notes"] = json!(notes);
+                }
                 self.event(connection, "replayed", &body)
+            }
+            PipelineEvent::ReplayEnded { letters, left, failed_again, cause } => {
+                let mut body = json!({ "letters": letters, "left": left, "failed_again": failed_again });
+                let Some(cause) = cause else { return self.event(connection, "replay_stopped", &body) };
+                body["cause"] = json!(cause);
+                self.event(connection, "replay_failed", &body)
             }
             PipelineEvent::Ended(ending) => self.write_end(connection, ending),
             PipelineEvent::Swap(swap) => self.write_swap(connection, swap),

@@ -30,7 +30,7 @@ pub struct Pipeline {
     pub changed_at: i64,
 }
 
-/// How a start begins, once.
+/// How a start begins, once: a life that was launched with it takes it away when it begins, and no other does.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartFrom {
     /// From this savepoint.
@@ -47,6 +47,9 @@ pub struct StartFrom {
     /// Dead letters come back before anything is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<LettersSelected>,
+    /// When that was asked for, so that the same asked twice is two wishes; 0 where nothing was.
+    #[serde(default)]
+    pub asked_at: i64,
 }
 
 impl Pipeline {
@@ -130,10 +133,21 @@ pub fn set_desired(connection: &Connection, id: i64, running: bool) -> Result<()
     Ok(())
 }
 
-/// How its next start begins; none where it has begun.
-pub fn set_start(connection: &Connection, id: i64, start: Option<&StartFrom>) -> Result<(), Problem> {
-    let text = start.and_then(|start| serde_json::to_string(start).ok());
+/// How its next start begins.
+pub fn set_start(connection: &Connection, id: i64, start: &StartFrom) -> Result<(), Problem> {
+    let text = serde_json::to_string(start).map_err(Problem::internal)?;
     connection.execute("UPDATE pipelines SET start = ?2 WHERE id = ?1", params![id, text])?;
+    Ok(())
+}
+
+/// A start has begun as it was asked to. What was asked for since then is for the start that follows.
+pub fn forget_start(connection: &Connection, id: i64, begun: &StartFrom) -> Result<(), Problem> {
+    let row =
+        connection.query_row("SELECT start FROM pipelines WHERE id = ?1", params![id], |row| row.get(0));
+    let text: Option<String> = row.optional()?.flatten();
+    if text.and_then(|text| serde_json::from_str::<StartFrom>(&text).ok()).as_ref() == Some(begun) {
+        connection.execute("UPDATE pipelines SET start = NULL WHERE id = ?1", params![id])?;
+    }
     Ok(())
 }
 

@@ -10,6 +10,9 @@ const LIMIT_DEFAULT: usize = 100;
 /// Letters that are told at most.
 const LIMIT_MAX: usize = 1000;
 
+/// Letters that are read for one list, where there are enough to tell: who wants all of them counted asks for a dry run.
+const READ_MAX: u64 = 10_000;
+
 /// Which letters are listed.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -27,7 +30,7 @@ pub struct LettersQuery {
     /// With their records: keys, values and headers.
     #[serde(default)]
     pub records: bool,
-    /// Letters at most; 100 where it is left out. All are counted.
+    /// Letters at most; 100 where it is left out. The first 10,000 are counted.
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
 }
@@ -40,11 +43,12 @@ impl LettersQuery {
             return Err(Problem::new(Code::InvalidParameter, format!("limit: expected 1 to {LIMIT_MAX}")));
         }
         let selected = LettersSelected {
-            operators: self.operator.into_iter().collect(),
-            kinds: self.kind.into_iter().collect(),
-            since: self.since,
+            operators: self.operator.iter().cloned().collect(),
+            kinds: self.kind.iter().cloned().collect(),
+            since: self.since.clone(),
         };
-        Ok(LettersAsked { selected, all: self.all, records: self.records, limit, replays: false })
+        let LettersQuery { all, records, .. } = self;
+        Ok(LettersAsked { selected, all, records, limit, read_max: Some(READ_MAX), replays: false })
     }
 }
 
@@ -65,6 +69,19 @@ pub struct ReplayRequest {
 }
 
 impl ReplayRequest {
+    /// What is asked before anything is stopped. Only a dry run reads letters: the replay itself does.
+    pub fn look(&self) -> LettersAsked {
+        let read_max = (!self.dry_run).then_some(0);
+        LettersAsked {
+            selected: self.selected(),
+            all: false,
+            records: false,
+            limit: 0,
+            read_max,
+            replays: true,
+        }
+    }
+
     /// Which letters.
     pub fn selected(&self) -> LettersSelected {
         LettersSelected {

@@ -175,7 +175,7 @@ impl From<StartRequest> for StartFrom {
             replay_output: asked.replay_output,
             again: asked.again,
             restart_finished: asked.restart_finished,
-            replay: None,
+            ..StartFrom::default()
         }
     }
 }
@@ -188,7 +188,7 @@ pub struct StatusView {
     pub name: String,
     /// `running` or `stopped`: what it is to be.
     pub desired: String,
-    /// `stopped`, `starting`, `running`, `swapping`, `restarting`, `stopping`, `failed`, `finished` or `superseded`.
+    /// `stopped`, `starting`, `replaying`, `running`, `swapping`, `restarting`, `stopping`, `failed`, `finished` or `superseded`.
     pub actual: String,
     /// Why it has failed, restarts or was superseded.
     pub cause: Option<String>,
@@ -273,7 +273,7 @@ pub struct EventView {
     pub seq: i64,
     /// RFC 3339.
     pub at: String,
-    /// `applied`, `running`, `replayed`, `restarting`, `going_back`, `stopped`, `finished`, `failed`, `superseded`, or `swap_…`.
+    /// `applied`, `running`, `replaying`, `replayed`, `replay_stopped`, `replay_failed`, `restarting`, `going_back`, `stopped`, `finished`, `failed`, `superseded`, or `swap_…`.
     pub kind: String,
     /// More of it.
     #[schema(value_type = Object)]

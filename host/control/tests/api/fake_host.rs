@@ -29,6 +29,8 @@ pub struct FakeHost {
     pub refuse_swap: Arc<Mutex<Option<BeforeRefusal>>>,
     /// Lives begin only when a test says so.
     pub silent: Mutex<bool>,
+    /// A life that is stopped begins first: its start was being decided when the stop came.
+    pub begins_when_stopped: Arc<Mutex<bool>>,
     /// The feature level is the first, not the newest.
     pub is_unfinalized: Mutex<bool>,
     held: Mutex<Option<(Sender<()>, Receiver<()>)>>,
@@ -56,6 +58,7 @@ pub struct Life {
     listener: Arc<dyn Listener>,
     forgets_swaps: Arc<Mutex<bool>>,
     refuse_swap: Arc<Mutex<Option<BeforeRefusal>>>,
+    begins_when_stopped: Arc<Mutex<bool>>,
     asked: Mutex<Asked>,
 }
 
@@ -126,6 +129,9 @@ struct Handle(Arc<Life>);
 
 impl RunningPipeline for Handle {
     fn stop(&self) {
+        if *self.0.begins_when_stopped.lock().unwrap() {
+            self.0.listener.happened(&self.0.name, running(false));
+        }
         self.0.listener.happened(&self.0.name, PipelineEvent::Ended(Ending::Stopped));
     }
 
@@ -257,6 +263,7 @@ impl Host for FakeHost {
                 items: vec![serde_json::json!({ "operators": asked.selected.operators }); asked.limit.min(2)],
                 replayable: 2,
                 staying: 0,
+                complete: asked.read_max.is_none(),
             }),
             false => Err(refused(Reason::InvalidPipeline, "there are no dead letters")),
         }
@@ -278,6 +285,7 @@ impl Host for FakeHost {
             listener: listener.clone(),
             forgets_swaps: self.forgets_swaps.clone(),
             refuse_swap: self.refuse_swap.clone(),
+            begins_when_stopped: self.begins_when_stopped.clone(),
             asked: Mutex::default(),
         });
         self.lives.lock().unwrap().insert(name.clone(), life.clone());

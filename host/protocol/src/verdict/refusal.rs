@@ -152,6 +152,18 @@ pub enum Refusal {
         /// Which.
         partition: Partition,
     },
+    /// Where the last replay of dead letters ended is in a manifest that is not there.
+    #[error(
+        "where the last replay of the letters in {partition} ended is in checkpoint {id} alone, and {why}: all of them would come back once more; bring the data directory back"
+    )]
+    LettersUnknown {
+        /// The first partition of them.
+        partition: Partition,
+        /// The checkpoint.
+        id: CheckpointId,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 impl Refusal {
@@ -171,6 +183,7 @@ impl Refusal {
             | Refusal::InputGone { .. }
             | Refusal::DecisionWentBack { .. }
             | Refusal::RolledBack { .. } => reset(ResetTo::Snapshot),
+            Refusal::LettersUnknown { .. } => Remedy::Savepoints,
             Refusal::InputsUnknown { .. } | Refusal::PartitionGone { .. } | Refusal::ManifestLost { .. } => {
                 reset(ResetTo::Earliest)
             }
@@ -194,6 +207,7 @@ impl Refusal {
             Refusal::ManifestLost { .. } => "manifest-lost",
             Refusal::Future { .. } => "future",
             Refusal::CannotTellNew { .. } => "cannot-tell-new",
+            Refusal::LettersUnknown { .. } => "letters-unknown",
         }
     }
 }

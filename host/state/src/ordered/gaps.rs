@@ -15,11 +15,16 @@ use std::ops::Bound;
 /// Gaps of one state, at most. Few in tests, so that gaps are forgotten.
 const GAPS_MAX: usize = if cfg!(test) { 4 } else { 4096 };
 
+/// Bytes of the keys of one state's gaps, at most: keys can be long, and what gaps hold is taken from the memory for state.
+const KEY_BYTES_MAX: usize = 1 << 20;
+
 /// Disjoint ranges, none touching another.
 #[derive(Debug, Default)]
 pub(super) struct Gaps {
     /// From the first key (inclusive) to the end (exclusive).
     ends: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Bytes of all their keys.
+    key_bytes: usize,
     /// Behind the gap that was forgotten last.
     next_forgotten: Vec<u8>,
 }
@@ -43,12 +48,30 @@ impl Gaps {
             && *end >= from
         {
             let first = first.clone();
-            let end = self.ends.remove(&first).expect("it was just found");
+            let end = self.remove(&first).expect("it was just found");
             from = from.min(first);
             until = until.max(end);
         }
-        self.ends.insert(from, until);
-        if self.ends.len() > GAPS_MAX {
+        self.insert(from, until);
+        self.forget_some();
+    }
+
+    fn insert(&mut self, from: Vec<u8>, until: Vec<u8>) {
+        self.key_bytes += from.len() + until.len();
+        if let Some(replaced) = self.ends.insert(from, until) {
+            unreachable!("two gaps began at one key, the other ended at {replaced:?}");
+        }
+    }
+
+    fn remove(&mut self, from: &[u8]) -> Option<Vec<u8>> {
+        let end = self.ends.remove(from)?;
+        self.key_bytes -= from.len() + end.len();
+        Some(end)
+    }
+
+    /// Until as many are left as may be.
+    fn forget_some(&mut self) {
+        while self.ends.len() > GAPS_MAX || self.key_bytes > KEY_BYTES_MAX {
             self.forget_one();
         }
     }
@@ -60,34 +83,32 @@ impl Gaps {
         let Some(key) = behind.or_else(|| self.ends.first_key_value()).map(|(key, _)| key.clone()) else {
             return;
         };
-        self.ends.remove(&key);
+        self.remove(&key);
         self.next_forgotten = key;
     }
 
     /// An entry is set.
     pub(super) fn set(&mut self, key: &[u8]) {
         let at_or_before = (Bound::Unbounded, Bound::Included(key));
-        let Some((first, end)) = self.ends.range_mut::<[u8], _>(at_or_before).next_back() else { return };
+        let Some((first, end)) = self.ends.range::<[u8], _>(at_or_before).next_back() else { return };
         if key >= end.as_slice() {
             return;
         }
         let first = first.clone();
+        let end = self.remove(&first).expect("it was just found");
         let behind = [key, &[0]].concat();
-        let end = std::mem::replace(end, key.to_vec());
-        if first == key {
-            self.ends.remove(&first);
+        if first.as_slice() < key {
+            self.insert(first, key.to_vec());
         }
         if behind < end {
-            self.ends.insert(behind, end);
+            self.insert(behind, end);
         }
-        if self.ends.len() > GAPS_MAX {
-            self.forget_one();
-        }
+        self.forget_some();
     }
 
     /// Takes over the gaps of the call that has happened.
     pub(super) fn take(&mut self, call: &mut Gaps) {
-        for (from, until) in std::mem::take(&mut call.ends) {
+        for (from, until) in std::mem::take(call).ends {
             self.add(&from, &until);
         }
     }
@@ -95,16 +116,17 @@ impl Gaps {
     /// The call has not happened.
     pub(super) fn clear(&mut self) {
         self.ends.clear();
+        self.key_bytes = 0;
     }
 
     /// Bytes of memory, about.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.ends.len() * GAP_BYTES
+        self.ends.len() * GAP_BYTES + self.key_bytes
     }
 }
 
-/// Two keys of ordinary length, their vectors and heap headers, their share of a tree node.
-const GAP_BYTES: usize = 192;
+/// Beside its two keys: their vectors and heap headers, their share of a tree node.
+const GAP_BYTES: usize = 128;
 
 #[cfg(test)]
 mod tests {
@@ -160,8 +182,24 @@ mod tests {
                 prop_assert!(ends.iter().all(|(from, until)| from < until));
                 prop_assert!(ends.windows(2).all(|two| two[0].1 < two[1].0), "{gaps:?}");
                 prop_assert!(gaps.ends.len() <= GAPS_MAX);
+                let held: usize = ends.iter().map(|(from, until)| from.len() + until.len()).sum();
+                prop_assert_eq!(gaps.key_bytes, held);
             }
         }
+    }
+
+    #[test]
+    fn long_keys_count_and_are_bounded_too() {
+        let long = |first: u8| [&[first][..], &[7; KEY_BYTES_MAX / 5]].concat();
+        let mut gaps = Gaps::default();
+        gaps.add(&long(1), &long(2));
+        assert!(gaps.memory_bytes() > 2 * (KEY_BYTES_MAX / 5), "{}", gaps.memory_bytes());
+        gaps.add(&long(3), &long(4));
+        gaps.add(&long(5), &long(6));
+        assert_eq!(gaps.ends.len(), 2, "one was forgotten");
+        assert!(gaps.memory_bytes() < KEY_BYTES_MAX + 1000, "{}", gaps.memory_bytes());
+        gaps.clear();
+        assert_eq!(gaps.memory_bytes(), 0);
     }
 
     #[test]

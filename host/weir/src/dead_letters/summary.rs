@@ -14,6 +14,8 @@ pub struct Summary {
     pub left: BTreeMap<String, u64>,
     /// What is no letter of this pipeline.
     pub others: u64,
+    /// What a person has to see to before those letters come back, a line each; one per partition at most.
+    pub notes: Vec<String>,
 }
 
 impl Summary {
@@ -33,6 +35,20 @@ impl Summary {
                 let why = stays.as_ref().map(ToString::to_string).unwrap_or_default();
                 *self.left.entry(why).or_default() += 1;
             }
+        }
+    }
+
+    /// Counts a letter that cannot be copied.
+    pub fn add_blocked(&mut self, note: String) {
+        *self.left.entry("larger than its topic takes now".to_owned()).or_default() += 1;
+        self.notes.push(note);
+    }
+
+    /// Counts a letter behind one that cannot be copied.
+    pub fn add_behind(&mut self, found: &Found<'_>) {
+        match found.stays.as_ref().is_some_and(Stays::is_passed_over) {
+            true => self.others += 1,
+            false => *self.left.entry("behind a letter that cannot be copied".to_owned()).or_default() += 1,
         }
     }
 
@@ -57,6 +73,9 @@ impl Summary {
         }
         if self.others > 0 {
             let _ = writeln!(text, "{:>10}  are no letters of this pipeline, and passed over", self.others);
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "{note}");
         }
         text
     }

@@ -1,4 +1,4 @@
-//! Dead letters of a server's pipelines: what there is, and the life in which they come back.
+//! Dead letters of a server's pipelines: what there is.
 
 use super::document;
 use super::host::WeirHost;
@@ -10,12 +10,14 @@ use crate::dead_letters::selection::{parse_kind, since_ms};
 use crate::dead_letters::summary::Summary;
 use crate::dead_letters::{DeadLetters, may_be_replayed};
 use crate::prepared_pipeline::PreparedPipeline;
-use std::sync::Arc;
+use std::time::{Duration, Instant};
 use weir_control::host::{LettersAsked, LettersFound, LettersSelected, PipelineDocument, Reason, Refused};
 use weir_protocol::replay::Selection;
-use weir_runtime::connect::Connectors;
-use weir_runtime::meters::Meters;
-use weir_runtime::version::{Version, Versions};
+
+/// How long letters are read for one request at most; who looks for a few among very many names operators or a time.
+const READ_FOR_MAX: Duration = Duration::from_secs(20);
+/// Letters between two looks at the clock.
+const LOOK_AT_CLOCK_EVERY: u64 = 256;
 
 /// What a client asks for.
 pub fn selection(asked: &LettersSelected) -> Result<Selection, Refused> {
@@ -69,8 +71,22 @@ impl WeirHost {
         let directory = self.directory(&document.name);
         let connectors = PlanConnectors::sharing(plan.clone(), directory.clone(), self.memory().clone());
         let mut letters = DeadLetters::open(&plan, &connectors, &directory).map_err(refused)?;
+        if asked.replays {
+            letters.may_come_back().map_err(refused)?;
+        }
+        if asked.read_max == Some(0) {
+            return Ok(LettersFound { items: Vec::new(), replayable: 0, staying: 0, complete: false });
+        }
         let (mut items, mut summary) = (Vec::new(), Summary::default());
+        let (mut read_count, mut complete, begun) = (0, true, Instant::now());
         let read = letters.read(asked.all, |found| {
+            let is_enough =
+                asked.read_max.is_some_and(|most| read_count >= most) && items.len() >= asked.limit;
+            if is_enough || read_count % LOOK_AT_CLOCK_EVERY == 0 && begun.elapsed() > READ_FOR_MAX {
+                complete = false;
+                return Ok(false);
+            }
+            read_count += 1;
             if found.open {
                 summary.add(found);
             }
@@ -80,43 +96,6 @@ impl WeirHost {
             Ok(true)
         });
         read.map_err(refused)?;
-        Ok(LettersFound { items, replayable: summary.taken(), staying: summary.left() })
-    }
-}
-
-/// A life in which nothing is read but dead letters.
-pub struct ReplayLife {
-    /// What runs in it.
-    pub versions: Arc<Versions>,
-    /// Its connectors.
-    pub connectors: Arc<dyn Connectors>,
-    /// What it counts.
-    pub meters: Arc<Meters>,
-    /// How many letters it takes.
-    pub letters: u64,
-}
-
-impl ReplayLife {
-    /// Prepares it, and counts what it will take.
-    pub fn prepare(
-        host: &WeirHost,
-        document: &PipelineDocument,
-        asked: &LettersSelected,
-    ) -> Result<ReplayLife, Refused> {
-        let prepared = prepare(host, document, &selection(asked)?)?;
-        let plan = prepared.plan.clone();
-        let directory = host.directory(&document.name);
-        let connectors = PlanConnectors::sharing(plan.clone(), directory.clone(), host.memory().clone());
-        let mut letters = DeadLetters::open(&plan, &connectors, &directory).map_err(refused)?;
-        let PreparedPipeline { plan, operators, .. } = prepared.with_letters_until(&letters.ends());
-        let letters = letters.count().map_err(refused)?.taken();
-        let meters = Arc::new(Meters::of(&plan));
-        let versions = Arc::new(Versions::new(Version { plan, operators }, None));
-        Ok(ReplayLife { versions, connectors: Arc::new(connectors), meters, letters })
-    }
-
-    /// Records that failed again.
-    pub fn failed_again(&self) -> u64 {
-        self.meters.operators.iter().map(|operator| operator.dead_letters.get()).sum()
+        Ok(LettersFound { items, replayable: summary.taken(), staying: summary.left(), complete })
     }
 }

@@ -8,7 +8,7 @@
 //! - [`dry_run`]: a migration on a copy of the newest checkpoint, in a [`scratch`] directory
 //! - [`running`]: a pipeline on its own threads, and what it tells; [`running_status`] is what it says when asked,
 //!   [`kept_document`] the document that goes with its state
-//! - [`letters`]: dead letters, and the life in which they come back
+//! - [`letters`]: dead letters; [`replaying`] is the life in which they come back
 //! - [`offsets`]: where a pipeline goes on
 //! - [`on_disk`]: checkpoints, savepoints, trash
 
@@ -26,6 +26,7 @@ mod looking;
 mod next_start;
 mod offsets;
 mod on_disk;
+mod replaying;
 mod running;
 mod running_status;
 mod scratch;

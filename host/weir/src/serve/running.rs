@@ -3,8 +3,8 @@
 use super::document;
 use super::host::WeirHost;
 use super::kept_document::KeptDocument;
-use super::letters::ReplayLife;
 use super::on_disk::{refused, unavailable};
+use super::replaying::{ReplayLife, Show, Told, replay_first};
 use super::running_status::Shape;
 use crate::called;
 use crate::commands::savepoint::now_ms;
@@ -16,10 +16,12 @@ use crate::prepared_pipeline::PreparedPipeline;
 use crate::sampling::Recent;
 use crate::savepoint_schedule::{RunningSchedule, Schedule};
 use crossbeam_channel::{Sender, bounded};
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use weir_control::host::{
     Ending, Listener, PipelineDocument, PipelineEvent, Reason, Refused, RunningPipeline, RunningStatus,
@@ -51,6 +53,8 @@ struct Running {
     meters: Arc<Meters>,
     recent: Arc<Recent>,
     shape: Shape,
+    /// Where its dead letters come back first: what it shows meanwhile, and whether they do.
+    replaying: Option<(Shape, Arc<AtomicBool>)>,
     /// What runs, also after a swap.
     versions: Arc<Versions>,
     prepare: Preparer,
@@ -93,11 +97,14 @@ pub fn start(
             tracing::warn!(pipeline = name, "a swap was under way: dead letters are not replayed");
             None
         }
-        Some(letters) => Some(ReplayLife::prepare(host, &start.document, letters)?),
+        Some(letters) => Some(ReplayLife::prepare(host, &start.document, letters, &guests)?),
         None => None,
     };
     let schedule = schedule(host, &plan, &directory)?;
-    let meters = Arc::new(Meters::of(&plan));
+    let meters = Arc::new(match &replay {
+        Some(replay) => Meters::of_both(&plan, replay.plan()),
+        None => Meters::of(&plan),
+    });
     let (stop, stops) = bounded(1);
     let (handle, requests) = handle::channel();
     let notices = ToListener {
@@ -108,10 +115,26 @@ pub fn start(
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let recent = host.sampler().watch(meters.clone());
-    let metrics =
-        PipelineMetrics::new(plan.clone(), meters.clone(), clock.clone(), guests.clone(), recent.clone());
-    host.metrics().set(&name, metrics);
+    let show = {
+        let (metrics, name, meters, clock) =
+            (host.metrics().clone(), name.clone(), meters.clone(), clock.clone());
+        let (guests, recent) = (guests.clone(), recent.clone());
+        move |plan: &Arc<Plan>| {
+            let of = (plan.clone(), meters.clone(), clock.clone(), guests.clone(), recent.clone());
+            metrics.set(&name, PipelineMetrics::new(of.0, of.1, of.2, of.3, of.4));
+        }
+    };
+    show(&plan);
     let shape = Shape::of(&plan);
+    let replaying = replay.as_ref().map(|replay| (replay.shape(&shape), Arc::new(AtomicBool::new(true))));
+    let show: Show = {
+        let plans = (plan.clone(), replay.as_ref().map_or(plan.clone(), |replay| replay.plan().clone()));
+        let flag = replaying.as_ref().map(|(_, flag)| flag.clone());
+        Box::new(move |is_replaying| {
+            flag.iter().for_each(|flag| flag.store(is_replaying, Ordering::Relaxed));
+            show(if is_replaying { &plans.1 } else { &plans.0 });
+        })
+    };
     let versions = Arc::new(Versions::new(Version { plan, operators }, candidate));
     let running = Running {
         handle,
@@ -119,6 +142,7 @@ pub fn start(
         meters: meters.clone(),
         recent,
         shape,
+        replaying,
         versions: versions.clone(),
         prepare: preparer(host),
         kept,
@@ -143,7 +167,8 @@ pub fn start(
     };
     let thread = std::thread::Builder::new().name(format!("p-{name}"));
     let started = thread.spawn(move || {
-        let replayed = replay.and_then(|replay| replay_first(&run, &replay, &called, &*listener));
+        let told = Told { called: &called, listener: listener.clone(), show };
+        let replayed = replay.and_then(|replay| replay_first(&run, &replay, &told));
         let ending = replayed.unwrap_or_else(|| live(&run, &called));
         drop(schedule);
         listener.happened(&name, PipelineEvent::Ended(ending));
@@ -152,67 +177,22 @@ pub fn start(
     Ok(Box::new(running))
 }
 
-/// The life in which dead letters come back; how the pipeline ended, where it did not come to its next life.
-fn replay_first(run: &Run, replay: &ReplayLife, called: &Called, listener: &dyn Listener) -> Option<Ending> {
-    if replay.letters > 0 {
-        let life = Run {
-            versions: replay.versions.clone(),
-            connectors: replay.connectors.clone(),
-            meters: replay.meters.clone(),
-            requests: handle::no_requests(),
-            owner: run.owner.clone(),
-            directory: run.directory.clone(),
-            stop: run.stop.clone(),
-            notices: Arc::new(OfReplay(run.notices.clone())),
-            clock: run.clock.clone(),
-            level: run.level.clone(),
-            from_savepoint: None,
-            ..*run
-        };
-        match live(&life, called) {
-            Ending::Finished => {}
-            ended => return Some(ended),
-        }
-    }
-    let pipeline = &run.versions.current().plan.spec.name;
-    let event = PipelineEvent::Replayed { letters: replay.letters, failed_again: replay.failed_again() };
-    listener.happened(pipeline, event);
-    None
-}
-
-/// What is told of the life in which letters come back: the pipeline does not run before it is over, and a host that goes
-/// down meanwhile begins it again.
-struct OfReplay(Arc<dyn Notices>);
-
-impl Notices for OfReplay {
-    fn running(&self, _: &Incarnation, _: Epoch, _: &BTreeMap<String, String>, _: bool) {}
-
-    fn restarting(&self, cause: &str, wait: Duration) {
-        self.0.restarting(cause, wait);
-    }
-
-    fn going_back(&self, cause: &str) {
-        self.0.going_back(cause);
-    }
-
-    fn swap(&self, notice: SwapNotice) {
-        self.0.swap(notice);
-    }
-}
-
 /// All lives of the pipeline. A panic in it is the end of this pipeline, and of no other.
-fn live(run: &Run, called: &Called) -> Ending {
+pub fn live(run: &Run, called: &Called) -> Ending {
     match catch_unwind(AssertUnwindSafe(|| supervisor::run(run))) {
         Ok(Outcome::Finished) => Ending::Finished,
         Ok(Outcome::Stopped) => Ending::Stopped,
         Ok(Outcome::Superseded(record)) => Ending::Superseded(format!("checkpoint {}", record.id)),
         Ok(Outcome::Failed(error)) => Ending::Failed(error.told(called)),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Ending::Failed(format!("a broken invariant of weir itself: {text}"))
-        }
+        Err(panic) => of_panic(&*panic),
     }
+}
+
+/// How a pipeline ends by a panic.
+pub fn of_panic(panic: &(dyn Any + Send)) -> Ending {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    Ending::Failed(format!("a broken invariant of weir itself: {text}"))
 }
 
 fn version(prepared: PreparedPipeline, guests: &GuestMetrics) -> Version {
@@ -334,6 +314,28 @@ impl Notices for ToListener {
     }
 }
 
+impl Running {
+    /// What it shows while its dead letters come back; none when they do not.
+    fn replay_now(&self) -> Option<&Shape> {
+        let (shape, flag) = self.replaying.as_ref()?;
+        flag.load(Ordering::Relaxed).then_some(shape)
+    }
+
+    /// That life takes no requests, and may last.
+    fn refuse_while_replaying(&self) -> Result<(), Refused> {
+        match self.replay_now() {
+            Some(_) => Err(Refused {
+                reason: Reason::Conflict,
+                message: "its dead letters come back first: ask again when its events say \"replayed\""
+                    .to_owned(),
+                hint: None,
+                problems: vec![],
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
 impl RunningPipeline for Running {
     fn stop(&self) {
         // A stop that was asked for before is enough.
@@ -342,10 +344,12 @@ impl RunningPipeline for Running {
 
     fn status(&self) -> RunningStatus {
         let digests = self.versions.current().digests();
-        self.shape.status(&self.meters, &self.recent.rates(), &digests, now_ms())
+        let shape = self.replay_now().unwrap_or(&self.shape);
+        shape.status(&self.meters, &self.recent.rates(), &digests, now_ms())
     }
 
     fn swap(&self, asked: &SwapAsked) -> Result<(), Refused> {
+        self.refuse_while_replaying()?;
         let prepared = (self.prepare)(&asked.document)?;
         let rules = rules(asked);
         let version = version(prepared, &self.guests);
@@ -354,10 +358,12 @@ impl RunningPipeline for Running {
     }
 
     fn cancel_swap(&self) -> Result<(), Refused> {
+        self.refuse_while_replaying()?;
         self.handle.cancel_swap().map_err(of_refusal)
     }
 
     fn set_limits(&self, document: &PipelineDocument) -> Result<(), Refused> {
+        self.refuse_while_replaying()?;
         let prepared = (self.prepare)(document)?;
         for operator in &prepared.plan.spec.operators {
             self.handle.set_limits(&operator.name, operator.limits.clone()).map_err(of_refusal)?;

@@ -27,6 +27,11 @@ impl Shape {
         }
     }
 
+    /// The same subtasks, with the operators of another plan: those that both have stand first in either.
+    pub fn with_operators_of(self, own: &Shape) -> Shape {
+        Shape { operators: own.operators.clone(), ..self }
+    }
+
     /// The status. `digests` are those of the components that run, by operator.
     pub fn status(
         &self,

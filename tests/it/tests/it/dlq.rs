@@ -321,6 +321,9 @@ fn a_served_pipeline_replays_its_letters_and_goes_on() {
     });
     complete(&job, &all);
     assert_eq!(server.get(&path).expect(200)["replayable"], 0);
+    // What the replay has counted is part of what the pipeline has.
+    let rows = server.status(&name)["running"]["operators"][0]["rows"].as_u64();
+    assert!(rows >= Some(33), "{rows:?}");
 }
 
 #[test]
@@ -410,4 +413,32 @@ fn letters_come_back_into_a_drained_pipeline_only_when_a_person_says_so() {
     assert!(dlq(&job, "replay", &["--restart-finished"]).log().contains("1 letters replayed"));
     let counts: Vec<String> = job.cluster.read_committed(&output).iter().map(Record::text).collect();
     assert_eq!(counts, ["1", "2"]);
+}
+
+#[test]
+fn a_letter_that_cannot_be_copied_stays_open_and_keeps_no_other_partition_back() {
+    let mut job = sick("dlq-large", "");
+    let other = "config = { behaviour = \"reject_on_value\" }\non_error = { dead_letter = \"dead\" }";
+    job.add_operator("second", "orders", "hostile_guests", other);
+    job.text = job.text.replace("input = \"hostile\"", "input = [\"hostile\", \"second\"]");
+    let mut input = produce(&job, 0);
+    let large = Record::of(0, &format!("poison{}", "x".repeat(3000))).keyed("large");
+    job.cluster.produce(&job.topic("in"), std::slice::from_ref(&large));
+    input.push(large);
+    job.run_to_end();
+    job.text = job.text.replace("trap_on_value", "pass").replace("reject_on_value", "pass");
+    job.cluster.set_topic(&job.topic("dead"), "max.message.bytes", "2500");
+    let some = dlq(&job, "replay", &["--operator", "second"]).log();
+    let told = format!("raise max.message.bytes of topic {}, or replay it too", job.topic("dead"));
+    assert!(some.contains("sink.dead: the letter ") && some.contains(&told), "{some}");
+    let listed = dlq(&job, "list", &["--operator", "hostile"]).log();
+    assert!(listed.contains("4 open letters can be replayed"), "{listed}");
+    job.cluster.set_topic(&job.topic("dead"), "max.message.bytes", "1048588");
+    assert!(dlq(&job, "replay", &[]).log().contains("0 letters are open"));
+    let twice: Vec<Record> = input.iter().chain(&input).cloned().collect();
+    let (mut expected, mut found) =
+        (identities(&twice), identities(&job.cluster.read_committed(&job.topic("out"))));
+    expected.sort();
+    found.sort();
+    assert_eq!(expected, found, "both operators have handled every record once");
 }

@@ -95,7 +95,7 @@ impl<'a> Remote<'a> {
         match dry_run {
             true => self.tell(&answer, "would be replayed"),
             false => println!(
-                "{} stops, replays its dead letters, and goes on; `weir pipeline events {}` says \"replayed\" when it has",
+                "{} stops, replays its dead letters, and goes on; `weir pipeline events {}` says \"replayed\" when it has, and \"replay_failed\" or \"replay_stopped\" when it has not",
                 self.pipeline, self.pipeline
             ),
         }
@@ -104,7 +104,8 @@ impl<'a> Remote<'a> {
 
     fn tell(&self, found: &Value, what: &str) {
         if self.server.output == super::connection::OutputFormat::Table {
-            println!("{} letters {what}, {} stay", found["replayable"], found["staying"]);
+            let of = if found["complete"] == false { "of the first letters that were read, " } else { "" };
+            println!("{of}{} letters {what}, {} stay", found["replayable"], found["staying"]);
         }
     }
 }

@@ -81,6 +81,7 @@ fn replayed(options: &Options) -> Result<Exit, Failure> {
         return Err(Failure::configuration(error));
     }
     let mut letters = DeadLetters::open(&prepared.plan, &connectors, &directory)?;
+    letters.may_come_back()?;
     let before = letters.count()?;
     let prepared = prepared.with_letters_until(&letters.ends());
     drop(letters);
@@ -94,6 +95,9 @@ fn replayed(options: &Options) -> Result<Exit, Failure> {
     let after = DeadLetters::open(&plan, &connectors, &directory)?.count()?;
     let again: u64 = meters.operators.iter().map(|operator| operator.dead_letters.get()).sum();
     println!("{} letters replayed", before.taken());
+    for note in &before.notes {
+        println!("{note}");
+    }
     if again > 0 {
         println!("{again} records failed again: each is a new letter, with its attempt counted");
     }

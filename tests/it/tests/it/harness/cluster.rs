@@ -2,7 +2,9 @@
 
 use super::record::Record;
 use super::waiting::{DEADLINE, until};
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -85,6 +87,13 @@ impl Cluster {
         let result = wait(self.admin().create_topics([&new], &options())).expect("the broker answers");
         assert!(result.iter().all(Result::is_ok), "{topic}: {result:?}");
         self.await_partitions(topic, partitions);
+    }
+
+    /// Sets a property of a topic.
+    pub fn set_topic(&self, topic: &str, key: &str, value: &str) {
+        let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(key, value);
+        let result = wait(self.admin().alter_configs([&change], &options())).expect("the broker answers");
+        assert!(result.iter().all(Result::is_ok), "{topic}: {result:?}");
     }
 
     /// Raises the number of partitions.
