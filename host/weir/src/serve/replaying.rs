@@ -181,10 +181,8 @@ fn replayed(run: &Run, replay: &ReplayLife, told: &Told<'_>) -> Option<Ending> {
     let tell = |event| told.listener.happened(&replay.plan.spec.name, event);
     let counted = match replay.count(run) {
         Ok(Some(counted)) => counted,
-        Ok(None) => {
-            tell(PipelineEvent::ReplayEnded { letters: Some(0), left: None, failed_again: 0, cause: None });
-            return Some(Ending::Stopped);
-        }
+        // None of it was told yet: another start, with the same wish, may be why.
+        Ok(None) => return Some(Ending::Stopped),
         Err(error) => {
             let cause = error.told(told.called);
             let cause_of = Some(cause.clone());
