@@ -25,6 +25,7 @@ pub mod cluster;
 mod committed;
 pub mod decision_log;
 mod denied;
+mod lost_position;
 mod noted;
 mod offsets;
 mod partition_list;

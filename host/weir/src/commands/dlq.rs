@@ -11,7 +11,7 @@ use crate::dead_letters::DeadLetters;
 use crate::dead_letters::selection::{parse_kind, since_ms};
 use crate::failure::{Exit, Failure};
 use crate::pipeline_file::PipelineFile;
-use crate::prepared_pipeline::{self, Missing, PreparedPipeline};
+use crate::prepared_pipeline::{self, PreparedPipeline};
 use std::sync::Arc;
 use weir_protocol::connector::FailureKind;
 use weir_protocol::plan::Plan;
@@ -77,7 +77,7 @@ fn replay_pipeline(
     engine: &Engine,
     selection: &Selection,
 ) -> Result<PreparedPipeline, Failure> {
-    let prepared = prepared_pipeline::prepare(file, engine, Missing::Refused)?;
+    let prepared = prepared_pipeline::prepare(file, engine)?;
     prepared.with_replay(selection).map_err(|problems| file.locate(&problems).into())
 }
 

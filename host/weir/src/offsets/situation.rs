@@ -4,7 +4,7 @@ use super::refused;
 use crate::commands::PipelineOptions;
 use crate::connectors::PlanConnectors;
 use crate::failure::Failure;
-use crate::prepared_pipeline::{self, Missing, PreparedPipeline};
+use crate::prepared_pipeline::{self, PreparedPipeline};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use weir_kafka::{KafkaCluster, Level};
@@ -71,7 +71,7 @@ impl Situation {
         let data_dir = DataDir::open(data_dir)?;
         let engine =
             Engine::new(Some(data_dir.compiled())).map_err(|error| Failure::failed(error.to_string()))?;
-        let prepared = prepared_pipeline::prepare(&file, &engine, Missing::Refused)?;
+        let prepared = prepared_pipeline::prepare(&file, &engine)?;
         let spec = &prepared.plan.spec;
         let directory = data_dir.pipeline(&spec.name, &Owner::of(&spec.id_prefix, &spec.name))?;
         let level = data_dir.level().clone();
