@@ -44,6 +44,7 @@ mod operator_authors;
 mod poison;
 mod probes;
 mod processed;
+mod refused_starts;
 mod sample_records;
 mod savepoint_archives;
 mod savepoint_imports;
