@@ -7,6 +7,7 @@ mod datetime;
 
 pub use datetime::parse_datetime;
 
+use crate::counted::counted;
 use crate::epoch::CheckpointId;
 use crate::position::{Partition, Position};
 
@@ -104,10 +105,15 @@ impl Move {
         match self.from.map(|from| self.to.offset - from.offset) {
             None => "nothing was decided for it".to_owned(),
             Some(0) => "no change".to_owned(),
-            Some(forward) if forward > 0 => format!("{forward} records are SKIPPED"),
-            Some(back) => format!("{} records are REPEATED", -back),
+            Some(forward) if forward > 0 => of_records(forward, "SKIPPED"),
+            Some(back) => of_records(-back, "REPEATED"),
         }
     }
+}
+
+fn of_records(number: i64, what: &str) -> String {
+    let are = if number == 1 { "is" } else { "are" };
+    format!("{} {are} {what}", counted(number.unsigned_abs(), "record"))
 }
 
 /// Why a reset is refused.
@@ -257,8 +263,10 @@ fn not_read(what: String, facts: &[PartitionFacts]) -> ResetRefusal {
             None => topics.push((&known.partition.topic, 1)),
         }
     }
-    let known: Vec<String> =
-        topics.iter().map(|(topic, count)| format!("{topic} ({count} partitions)")).collect();
+    let known: Vec<String> = topics
+        .iter()
+        .map(|(topic, count)| format!("{topic} ({})", counted(*count as u64, "partition")))
+        .collect();
     ResetRefusal::NotRead { what, known: known.join(", ") }
 }
 

@@ -46,6 +46,12 @@ impl Summary {
         self.left.values().sum()
     }
 
+    /// How many it would leave, as a sentence ends.
+    pub fn stay(&self) -> String {
+        let left = self.left();
+        format!("{left} {}", if left == 1 { "stays" } else { "stay" })
+    }
+
     /// Lines for people.
     pub fn text(&self) -> String {
         let mut text = String::new();

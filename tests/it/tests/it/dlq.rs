@@ -131,7 +131,7 @@ fn a_replay_that_is_killed_anywhere_replays_each_letter_once() {
         let mut killed = job.command(&["dlq", "replay"], &[], &[("WEIR_KILL_AT", place)]);
         killed.dies();
         let log = dlq(&job, "replay", &[]).log();
-        assert!(log.contains("letters replayed") || log.contains("nothing to replay"), "{place}: {log}");
+        assert!(log.contains(" replayed") || log.contains("nothing to replay"), "{place}: {log}");
         complete(&job, &input);
         assert!(dlq(&job, "replay", &[]).log().contains("nothing to replay"), "{place}");
     }
@@ -339,7 +339,7 @@ fn letters_whose_place_is_only_in_manifests_come_back_when_no_older_weir_can_for
     assert!(refused.last_line().contains("`weir upgrade finalize` first"), "{}", refused.last_line());
     let data = job.data_dir().display().to_string();
     Weir::start(&["upgrade", "finalize", "--data-dir", &data], &[], &job.path("finalize.log")).ends_with(0);
-    assert!(dlq(&job, "replay", &[]).log().contains("1 letters replayed"));
+    assert!(dlq(&job, "replay", &[]).log().contains("1 letter replayed"));
     assert_eq!(job.values("files"), ["fine", "poison"]);
 }
 
@@ -407,7 +407,7 @@ fn letters_come_back_into_a_drained_pipeline_only_when_a_person_says_so() {
     let mut refused = job.command(&["dlq", "replay"], &[], &[]);
     refused.ends_with(4);
     assert!(refused.last_line().contains("--restart-finished"), "{}", refused.last_line());
-    assert!(dlq(&job, "replay", &["--restart-finished"]).log().contains("1 letters replayed"));
+    assert!(dlq(&job, "replay", &["--restart-finished"]).log().contains("1 letter replayed"));
     let counts: Vec<String> = job.cluster.read_committed(&output).iter().map(Record::text).collect();
     assert_eq!(counts, ["1", "2"]);
 }

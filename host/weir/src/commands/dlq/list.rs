@@ -9,6 +9,7 @@ use crate::dead_letters::Found;
 use crate::dead_letters::lines::line_of_json;
 use crate::dead_letters::summary::Summary;
 use crate::failure::{Exit, Failure};
+use weir_protocol::counted::counted;
 
 /// Options of `weir dlq list`.
 #[derive(Debug, clap::Args)]
@@ -66,7 +67,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     if lines < shown {
         println!("… {} more; --limit shows more lines", shown - lines);
     }
-    println!("{} open letters can be replayed, {} stay", summary.taken(), summary.left());
+    println!("{} can be replayed, {}", counted(summary.taken(), "open letter"), summary.stay());
     print!("{}", summary.text());
     Ok(Exit::Done)
 }
