@@ -9,7 +9,7 @@ use weir_kafka::{Level, Looked};
 use weir_protocol::connector::{ConnectorError, ErrorKind};
 use weir_protocol::counted::counted;
 use weir_protocol::decision::Owner;
-use weir_protocol::permission::Resource;
+use weir_protocol::permission::{Need, Resource};
 use weir_protocol::plan::Plan;
 use weir_protocol::remedy::Called;
 use weir_runtime::checkpoint_store::CheckpointStore;
@@ -208,7 +208,7 @@ fn unasked(plan: &Plan) -> Vec<Checked> {
     let mut found = Vec::new();
     for cluster in explained.clusters {
         let ids = cluster.permissions.iter().filter(|one| {
-            one.permission.needed && matches!(one.permission.resource, Resource::TransactionalId(_))
+            one.permission.need == Need::Run && matches!(one.permission.resource, Resource::TransactionalId(_))
         });
         let names: Vec<String> = ids.map(|one| one.permission.resource.to_string()).collect();
         if !names.is_empty() {

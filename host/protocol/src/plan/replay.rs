@@ -119,7 +119,7 @@ impl Plan {
     }
 
     /// How the letters of a sink are read again, and whether their offsets are part of the decision.
-    fn letters_of(&self, sink: &SinkSpec) -> Result<(SourceKind, bool), &'static str> {
+    pub(super) fn letters_of(&self, sink: &SinkSpec) -> Result<(SourceKind, bool), &'static str> {
         match &sink.kind {
             kind if self
                 .spec
