@@ -41,7 +41,7 @@ pub enum Outcome {
     /// A start would end with this, and a person has to decide.
     Refused,
     /// Only a start can tell.
-    Unknown,
+    Unasked,
 }
 
 /// Makes all checks.
@@ -208,13 +208,14 @@ fn unasked(plan: &Plan) -> Vec<Checked> {
     let mut found = Vec::new();
     for cluster in explained.clusters {
         let ids = cluster.permissions.iter().filter(|one| {
-            one.permission.need == Need::Run && matches!(one.permission.resource, Resource::TransactionalId(_))
+            one.permission.need == Need::Run
+                && matches!(one.permission.resource, Resource::TransactionalId(_))
         });
         let names: Vec<String> = ids.map(|one| one.permission.resource.to_string()).collect();
         if !names.is_empty() {
             found.push(Checked {
                 check: format!("kafka.{} permissions", cluster.cluster),
-                outcome: Outcome::Unknown,
+                outcome: Outcome::Unasked,
                 message: format!(
                     "whether {} may Write {} and Read group {} is not asked, for asking would fence; weir explain prints the lines that allow it",
                     cluster.principal,

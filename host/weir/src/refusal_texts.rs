@@ -41,6 +41,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::ManifestLost { id: id(), why: text(), needed: text() },
         Refusal::Future { id: id(), why: text() },
         Refusal::CannotTellNew { partition: partition() },
+        Refusal::SourceRenamed { partition: partition(), was: text(), now: text(), id: text() },
     ]
 }
 
@@ -61,6 +62,7 @@ fn listed(refusal: &Refusal) -> usize {
         Refusal::ManifestLost { .. } => 14,
         Refusal::Future { .. } => 15,
         Refusal::CannotTellNew { .. } => 16,
+        Refusal::SourceRenamed { .. } => 17,
     }
 }
 

@@ -51,8 +51,14 @@ pub async fn replay_letters(
     blocking(move || {
         let selected = asked.selected();
         // What cannot be replayed is refused before anything is stopped.
-        let look =
-            LettersAsked { selected: selected.clone(), all: false, records: false, limit: 0, replays: true };
+        let look = LettersAsked {
+            selected: selected.clone(),
+            all: false,
+            records: false,
+            limit: 0,
+            at: None,
+            replays: true,
+        };
         let found = control.host.letters(&applied(&control, &path.name)?, &look)?;
         if asked.dry_run {
             return Ok((StatusCode::OK, axum::Json(found)).into_response());

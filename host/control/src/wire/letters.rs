@@ -27,6 +27,8 @@ pub struct LettersQuery {
     /// With their records: keys, values and headers.
     #[serde(default)]
     pub records: bool,
+    /// Only this letter, as `topic:partition:offset`; also one that a replay has dealt with.
+    pub at: Option<String>,
     /// Letters at most; 100 where it is left out. All are counted.
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
@@ -44,7 +46,14 @@ impl LettersQuery {
             kinds: self.kind.into_iter().collect(),
             since: self.since,
         };
-        Ok(LettersAsked { selected, all: self.all, records: self.records, limit, replays: false })
+        Ok(LettersAsked {
+            selected,
+            all: self.all,
+            records: self.records,
+            limit,
+            at: self.at,
+            replays: false,
+        })
     }
 }
 

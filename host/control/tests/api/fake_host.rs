@@ -257,6 +257,10 @@ impl Host for FakeHost {
                 items: vec![serde_json::json!({ "operators": asked.selected.operators }); asked.limit.min(2)],
                 replayable: 2,
                 staying: 0,
+                matching: 2,
+                by_kind: vec![],
+                by_reason: vec![],
+                passed_over: 0,
             }),
             false => Err(refused(Reason::InvalidPipeline, "there are no dead letters")),
         }

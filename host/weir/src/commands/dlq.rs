@@ -78,6 +78,9 @@ fn replay_pipeline(
     selection: &Selection,
 ) -> Result<PreparedPipeline, Failure> {
     let prepared = prepared_pipeline::prepare(file, engine)?;
+    if let Some((name, why)) = prepared.plan.unknown_operator(selection) {
+        return Err(Failure::configuration(format!("--operator {name}: {why}")));
+    }
     prepared.with_replay(selection).map_err(|problems| file.locate(&problems).into())
 }
 
@@ -88,6 +91,7 @@ fn look(
     selection: &Selection,
 ) -> Result<(Arc<Plan>, DeadLetters), Failure> {
     let file = prepared_pipeline::read_file(&pipeline.file, &pipeline.overrides)?;
+    DataDir::look(&data.data_dir)?;
     let engine = Engine::new(None).map_err(|error| Failure::failed(error.to_string()))?;
     let plan = replay_pipeline(&file, &engine, selection)?.plan;
     let directory = DataDir::pipeline_path(&data.data_dir, &plan.spec.name);

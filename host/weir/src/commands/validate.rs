@@ -57,7 +57,7 @@ fn judge(checks: &[Checked]) -> Result<Exit, Failure> {
             Outcome::Ok => "ok",
             Outcome::Warning => "warning",
             Outcome::Failed | Outcome::Refused => "FAILED",
-            Outcome::Unknown => "unasked",
+            Outcome::Unasked => "unasked",
         };
         println!("{word:<8} {check}: {message}");
     }

@@ -1,8 +1,10 @@
 //! Letters counted by operator and kind.
 
 use super::Found;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use weir_control::host::{LettersFound, LettersOfKind as OfKind, LettersOfReason as OfReason};
 use weir_protocol::replay::Stays;
 
 /// What is in the sinks.
@@ -33,6 +35,33 @@ impl Summary {
                 let why = stays.as_ref().map(ToString::to_string).unwrap_or_default();
                 *self.left.entry(why).or_default() += 1;
             }
+        }
+    }
+
+    /// As a server told it.
+    pub fn told(found: &LettersFound) -> Summary {
+        let taken = found.by_kind.iter();
+        let left = found.by_reason.iter();
+        Summary {
+            taken: taken.map(|of| ((of.operator.clone(), of.kind.clone()), of.count)).collect(),
+            left: left.map(|of| (of.reason.clone(), of.count)).collect(),
+            others: found.passed_over,
+        }
+    }
+
+    /// As a server tells it, with these letters.
+    pub fn found(self, items: Vec<Value>, matching: u64) -> LettersFound {
+        let (replayable, staying) = (self.taken(), self.left());
+        let by_kind = self.taken.into_iter();
+        let by_reason = self.left.into_iter();
+        LettersFound {
+            items,
+            replayable,
+            staying,
+            matching,
+            by_kind: by_kind.map(|((operator, kind), count)| OfKind { operator, kind, count }).collect(),
+            by_reason: by_reason.map(|(reason, count)| OfReason { reason, count }).collect(),
+            passed_over: self.others,
         }
     }
 

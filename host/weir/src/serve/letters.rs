@@ -42,6 +42,9 @@ pub fn prepare(
     selection: &Selection,
 ) -> Result<PreparedPipeline, Refused> {
     let prepared = document::prepare(asked, host.allowed(), host.engine())?;
+    if let Some((name, why)) = prepared.plan.unknown_operator(selection) {
+        return Err(invalid(format!("operator {name:?}: {why}")));
+    }
     prepared.with_replay(selection).map_err(|problems| {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Refused {
@@ -69,18 +72,23 @@ impl WeirHost {
         let directory = self.directory(&document.name);
         let connectors = PlanConnectors::sharing(plan.clone(), directory.clone(), self.memory().clone());
         let mut letters = DeadLetters::open(&plan, &connectors, &directory).map_err(refused)?;
-        let (mut items, mut summary) = (Vec::new(), Summary::default());
-        let read = letters.read(asked.all, |found| {
+        let (mut items, mut summary, mut matching) = (Vec::new(), Summary::default(), 0);
+        let read = letters.read(asked.all || asked.at.is_some(), |found| {
             if found.open {
                 summary.add(found);
             }
-            if found.is_asked_for() && items.len() < asked.limit {
+            let is_asked_for = match &asked.at {
+                Some(at) => *at == format!("{}:{}", found.partition, found.offset),
+                None => found.is_asked_for(),
+            };
+            matching += u64::from(is_asked_for);
+            if is_asked_for && items.len() < asked.limit {
                 items.push(if asked.records { with_record(found)? } else { line_of_json(found) });
             }
             Ok(true)
         });
         read.map_err(refused)?;
-        Ok(LettersFound { items, replayable: summary.taken(), staying: summary.left() })
+        Ok(summary.found(items, matching))
     }
 }
 

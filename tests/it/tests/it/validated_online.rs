@@ -177,6 +177,22 @@ fn a_server_explains_a_draft_checks_it_online_and_has_the_schema() {
     assert_eq!(outcome("kafka.main.brokers"), Some(&json!("ok")), "{plan}");
     assert_eq!(outcome("decision"), Some(&json!("ok")), "{plan}");
 
+    // The command line says it in the words of `weir validate --online`, and speaks of commands.
+    let client = |words: &[&str]| {
+        let mut command = std::process::Command::new(guests::weir());
+        command.args(words).env("WEIR_SERVER", server.url("")).env("WEIR_TOKEN", server.token());
+        let output = command.output().expect("weir starts");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let file = job.path(&format!("{}.toml", job.name));
+    std::fs::write(&file, &text).unwrap();
+    let planned = client(&["pipeline", "plan", &file.display().to_string(), "--online"]);
+    says(&planned, &["  ok       decision: a first start", "  unasked  kafka.main permissions: "]);
+    let stopped = client(&["pipeline", "stop", &job.name]);
+    says(&stopped, &[&format!("{} was never applied: there is nothing to stop", job.name)]);
+    let refused = client(&["dlq", "list", "no-such-pipeline"]);
+    says(&refused, &["`weir apply no-such-pipeline.toml` makes it"]);
+
     let schema = server.get("/v1/schema/pipeline").expect(200);
     let output = std::process::Command::new(guests::weir()).arg("schema").output().expect("weir starts");
     assert_eq!(schema, serde_json::from_slice::<Value>(&output.stdout).expect("JSON"));
@@ -197,7 +213,9 @@ fn a_position_whose_records_were_deleted_is_refused_before_the_start_and_its_com
     says(
         &text,
         &[
-            &format!("FAILED   decision: topic {topic} partition 0: offset 5 is not there any more (it has 8 to 10)"),
+            &format!(
+                "FAILED   decision: topic {topic} partition 0: offset 5 is not there any more (it has 8 to 10)"
+            ),
             &format!(" --topic {topic}:0 --to-earliest`"),
         ],
     );
@@ -220,7 +238,10 @@ fn a_data_directory_without_a_checkpoint_is_not_said_to_have_one() {
     says(&text, &["belongs to this pipeline, and has no checkpoint of it yet", "decision: a first start: "]);
     job.run_to_end();
     let (_, text) = validated(&job, &[]);
-    assert!(text.contains(" has 1 checkpoint of this pipeline") || text.contains(" checkpoints of this pipeline"), "{text}");
+    assert!(
+        text.contains(" has 1 checkpoint of this pipeline") || text.contains(" checkpoints of this pipeline"),
+        "{text}"
+    );
 }
 
 #[test]
