@@ -77,10 +77,9 @@ pub enum Given<'a> {
 /// One line of at most [`MESSAGE_BYTES_MAX`] bytes, without control characters.
 pub fn one_line(message: &str) -> String {
     let mut line: String = message.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if line.len() > MESSAGE_BYTES_MAX {
-        let end = (0..=MESSAGE_BYTES_MAX - 3).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
-        line.truncate(end);
-        line.push('…');
+    let over = line.len().saturating_sub(MESSAGE_BYTES_MAX);
+    if over > 0 {
+        shorten(&mut line, over);
     }
     line
 }
@@ -99,8 +98,18 @@ pub fn push_dead_letter(
     let value = if input.values.is_absent() { None } else { input.values.get(failed.row) };
     let key = input.keys.get(failed.row);
     let mut headers = own.to_vec();
-    push_error_headers(&mut headers, origin.as_ref(), failed, blamed);
-    let size = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers.len();
+    let mut said = one_line(&failed.message);
+    push_error_headers(&mut headers, origin.as_ref(), failed, &said, blamed);
+    let mut size = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers.len();
+    if let Some(over) = record_bytes_max.and_then(|most| size.checked_sub(most)).filter(|over| *over > 0)
+        && shorten(&mut said, over)
+    {
+        // A record that came back and fails again carries more headers than the letter that it was.
+        size -= headers.len();
+        headers = own.to_vec();
+        push_error_headers(&mut headers, origin.as_ref(), failed, &said, blamed);
+        size += headers.len();
+    }
     let timestamp = input.timestamp(failed.row);
     match record_bytes_max {
         Some(most) if size > most => {
@@ -113,7 +122,22 @@ pub fn push_dead_letter(
     }
 }
 
-fn push_error_headers(entry: &mut Vec<u8>, origin: Option<&Origin>, failed: &FailedRow, blamed: Blamed<'_>) {
+/// Takes so many bytes off the end of a message. False where it has not as many.
+fn shorten(said: &mut String, over: usize) -> bool {
+    let Some(room) = said.len().checked_sub(over + '…'.len_utf8()) else { return false };
+    let end = (0..=room).rev().find(|at| said.is_char_boundary(*at)).unwrap_or(0);
+    said.truncate(end);
+    said.push('…');
+    true
+}
+
+fn push_error_headers(
+    entry: &mut Vec<u8>,
+    origin: Option<&Origin>,
+    failed: &FailedRow,
+    said: &str,
+    blamed: Blamed<'_>,
+) {
     if let Some(origin) = origin {
         push_header(entry, names::TOPIC, Some(origin.partition.topic.as_bytes()));
         push_header(entry, names::PARTITION, Some(origin.partition.number.to_string().as_bytes()));
@@ -123,7 +147,7 @@ fn push_error_headers(entry: &mut Vec<u8>, origin: Option<&Origin>, failed: &Fai
     push_header(entry, names::PIPELINE, Some(blamed.pipeline.as_bytes()));
     push_header(entry, names::DIGEST, Some(blamed.digest.as_bytes()));
     push_header(entry, names::KIND, Some(failed.kind.name().as_bytes()));
-    push_header(entry, names::MESSAGE, Some(one_line(&failed.message).as_bytes()));
+    push_header(entry, names::MESSAGE, Some(said.as_bytes()));
     match blamed.given {
         Given::Record(port) => push_header(entry, names::PORT, Some(port.as_bytes())),
         Given::Timer(timer) => push_header(entry, names::TIMER, Some(timer.as_bytes())),
@@ -144,7 +168,7 @@ fn push_cut(
     let own_count = if own.len() < 4 { 0 } else { read_u32(own, 0) };
     let whole = value.map_or(0, <[u8]>::len);
     let mut entry = Vec::new();
-    push_error_headers(&mut entry, origin, failed, blamed);
+    push_error_headers(&mut entry, origin, failed, &one_line(&failed.message), blamed);
     // The header that tells of the cut has a bounded length.
     const CUT_HEADER_BYTES: usize = 160;
     let room = most.saturating_sub(entry.len() + CUT_HEADER_BYTES);
@@ -226,6 +250,19 @@ mod tests {
         assert_eq!(name, names::CUT);
         assert!(said.contains("of 10000 value bytes, 1 headers are left out"), "{said}");
         assert!(!letters.values.bytes(0).is_empty());
+    }
+
+    #[test]
+    fn the_message_gives_way_before_anything_of_the_record_does() {
+        let whole = letter(b"value", None).0.record_bytes(0);
+        for over in 1..=11 {
+            let (letters, headers) = letter(b"value", Some(whole - over));
+            assert!(letters.record_bytes(0) <= whole - over, "{over}");
+            assert_eq!(letters.values.bytes(0), b"value", "{over}");
+            let message = headers.iter().find(|(name, _)| name == names::MESSAGE).unwrap();
+            assert!(message.1.ends_with('…') && headers[0].0 == "trace", "{over}: {headers:?}");
+        }
+        assert_eq!(letter(b"value", Some(whole - 12)).1.last().unwrap().0, names::CUT);
     }
 
     #[test]

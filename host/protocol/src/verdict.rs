@@ -11,8 +11,10 @@ use crate::plan::replay::is_letters;
 use crate::position::{Partition, Position};
 use crate::remedy::ResetTo;
 
+mod letters;
 mod refusal;
 
+pub use self::letters::Replayed;
 pub use self::refusal::Refusal;
 
 /// A partition that a source of the plan has now.
@@ -297,9 +299,9 @@ fn restore(facts: &Facts, record: &DecisionRecord, manifest: &Manifest) -> Resul
     for known in &facts.partitions {
         let expected = manifest.position(&known.source, &known.partition);
         if known.letters {
-            // The manifest carries it from replay to replay, unless an older weir wrote it.
-            if expected.is_none() {
-                resolve.push(new_letters(facts, known));
+            let to = letters_to(facts, Some(manifest), known);
+            if to.is_none() || to != expected {
+                resolve.push(letters_from(known, to));
             }
             continue;
         }
@@ -390,7 +392,7 @@ fn from_offsets(facts: &Facts, record: &DecisionRecord, why: &str) -> Result<Ver
         let entry = facts.committed.iter().find(|entry| entry.partition == known.partition);
         match entry {
             _ if known.letters => {
-                let position = ours_of(facts, &known.partition).unwrap_or(Position::at(0));
+                let position = letters_to(facts, None, known).unwrap_or(Position::at(0));
                 let (source, partition) = (known.source.clone(), known.partition.clone());
                 positions.push(KnownPosition { source, partition, position });
             }
@@ -430,20 +432,28 @@ fn is_of_letters(facts: &Facts, entry: &CommittedOffset) -> bool {
 
 /// Where a partition starts of which no decision says anything.
 fn first(facts: &Facts, known: &KnownPartition) -> NewPartition {
-    if known.letters { new_letters(facts, known) } else { by_policy(known) }
+    if known.letters { letters_from(known, letters_to(facts, None, known)) } else { by_policy(known) }
 }
 
-/// Letters of which the manifest says nothing: behind the last replay that the decision log knows of.
-fn new_letters(facts: &Facts, known: &KnownPartition) -> NewPartition {
-    let start = ours_of(facts, &known.partition).map(NewStart::At);
+/// Letters begin behind the last replay, where there was one.
+fn letters_from(known: &KnownPartition, to: Option<Position>) -> NewPartition {
+    let start = to.map(NewStart::At);
     start.map_or(by_policy(known), |start| NewPartition { start, ..by_policy(known) })
 }
 
-fn ours_of(facts: &Facts, partition: &Partition) -> Option<Position> {
-    let ours = |entry: &&CommittedOffset| {
-        is_of_letters(facts, entry) && matches!(entry.metadata, Metadata::Decision(_))
-    };
-    facts.committed.iter().filter(ours).find(|entry| entry.partition == *partition)?.position
+fn letters_to(facts: &Facts, manifest: Option<&Manifest>, known: &KnownPartition) -> Option<Position> {
+    let letters = facts.partitions.iter().filter(|known| known.letters);
+    let sources: Vec<&str> = letters.map(|known| known.source.as_str()).collect();
+    let committed = if known.covered { &facts.committed[..] } else { &[] };
+    Replayed { manifest, committed, sources: &sources }.to(&known.source, &known.partition)
+}
+
+/// The decision that an entry names.
+fn ours(metadata: &Metadata) -> Option<&DecisionRecord> {
+    match metadata {
+        Metadata::Decision(record) => Some(record),
+        Metadata::Empty | Metadata::Unknown(_) => None,
+    }
 }
 
 fn by_policy(known: &KnownPartition) -> NewPartition {

@@ -25,8 +25,8 @@ use weir_protocol::connector::{BatchLimits, ConnectorError, SourceReader};
 use weir_protocol::epoch::Incarnation;
 use weir_protocol::key_group::KeyGroups;
 use weir_protocol::plan::replay::is_letters;
-use weir_protocol::plan::{Downstream, Plan, SourceKind, SourceSpec};
-use weir_protocol::position::{Partition, Positions};
+use weir_protocol::plan::{Downstream, Plan, SourceKind, SourceSpec, TimeSpec};
+use weir_protocol::position::{Partition, Position, Positions};
 use weir_protocol::state::SharedState;
 
 /// One task, ready to run.
@@ -73,8 +73,7 @@ pub fn tasks(
     for ((spec, source), positions) in read.zip(&recovered.positions) {
         let partitions: Vec<Partition> = positions.keys().cloned().collect();
         ends.push(match letters_end(spec) {
-            // What the replay itself writes is not of it, also behind a restart.
-            Some(end) => Some(end.clone()),
+            Some(fixed) => Some(ends_of_replay(fixed, positions, &source.ends(&partitions)?)),
             None if replays && !is_letters(&spec.name) => None,
             None if run.until_end || replays => Some(source.ends(&partitions)?),
             None => None,
@@ -100,6 +99,22 @@ fn letters_end(spec: &SourceSpec) -> Option<&Positions> {
         SourceKind::DeadLetters { ends, .. } => ends.as_ref(),
         _ => None,
     }
+}
+
+/// What the replay itself writes is not of it, also behind a restart: neither behind the ends that it was given, nor in a
+/// partition that came to be since. What is gone since is not waited for.
+fn ends_of_replay(fixed: &Positions, start: &Positions, now: &Positions) -> Positions {
+    let end = |(partition, start): (&Partition, &Position)| {
+        let fixed = fixed.get(partition).unwrap_or(start);
+        let end = now.get(partition).map_or(fixed, |now| if now.offset < fixed.offset { now } else { fixed });
+        (partition.clone(), *end)
+    };
+    start.iter().map(end).collect()
+}
+
+/// A source that is held is not idle: its records come when the replay is over, and are not late then.
+fn time_while_held(time: &TimeSpec) -> TimeSpec {
+    TimeSpec { idleness: None, ..time.clone() }
 }
 
 /// The directory of this incarnation's live databases. Those of earlier ones are of no use to anybody.
@@ -182,9 +197,10 @@ impl Builder<'_> {
             _ => None,
         };
         let replays = self.version.plan.is_replay();
+        let is_held = replays && replay.is_none();
         let reader: Box<dyn SourceReader> = match replay.clone() {
             Some(replay) => Box::new(LettersReader::new(source.reader(&start, ends.as_ref())?, replay)),
-            None if replays => Box::new(HeldReader::new(start.clone())),
+            None if is_held => Box::new(HeldReader::new(start.clone())),
             None => source.reader(&start, ends.as_ref())?,
         };
         let known = &self.recovered.watermarks;
@@ -196,7 +212,7 @@ impl Builder<'_> {
         let highest = highest.filter(|_| replay.is_none());
         let options = SourceTaskOptions {
             limits: batch_limits(&self.version.plan),
-            time: spec.time.clone(),
+            time: if is_held { time_while_held(&spec.time) } else { spec.time.clone() },
             drains: !replays && (source.is_finite() || (self.run.drain && self.run.until_end)),
             highest: highest.collect(),
         };
@@ -288,5 +304,24 @@ fn batch_limits(plan: &Plan) -> BatchLimits {
     BatchLimits {
         rows_max: all().map(|limits| limits.batch_rows_max).min().unwrap_or(defaults.batch_rows_max),
         bytes_max: all().map(|limits| limits.batch_bytes_max).min().unwrap_or(defaults.batch_bytes_max),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(entries: &[(i32, i64)]) -> Positions {
+        entries
+            .iter()
+            .map(|(number, offset)| (Partition::new("dead", *number), Position::at(*offset)))
+            .collect()
+    }
+
+    #[test]
+    fn a_replay_ends_where_it_was_told_or_where_less_is_left_and_reads_nothing_that_came_since() {
+        let (fixed, start) = (at(&[(0, 100), (1, 50)]), at(&[(0, 7), (1, 0), (2, 3)]));
+        let now = at(&[(0, 120), (1, 0), (2, 9)]);
+        assert_eq!(ends_of_replay(&fixed, &start, &now), at(&[(0, 100), (1, 0), (2, 3)]));
     }
 }

@@ -352,6 +352,7 @@ impl Recovery<'_> {
             }
         };
         self.resolve(connected, resolve, &mut restored.positions)?;
+        replayed::forget_old_names(self.plan, &restored.positions, &mut restored.parked);
         Ok(restored)
     }
 

@@ -11,13 +11,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use weir_protocol::batch::Batch;
 use weir_protocol::connector::{BatchLimits, ConnectorError, Polled, StartPolicy};
-use weir_protocol::decision::{CommittedOffset, Metadata};
+use weir_protocol::decision::CommittedOffset;
 use weir_protocol::feature_level::FeatureLevel;
 use weir_protocol::plan::replay::{is_letters, sink_of_letters};
 use weir_protocol::plan::{Decider, Plan, SourceKind};
 use weir_protocol::position::{Partition, Position, Positions};
 use weir_protocol::replay::{Letter, Replay, Stays};
-use weir_protocol::verdict::{FoundManifest, named};
+use weir_protocol::verdict::{FoundManifest, Replayed, named};
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::{Connected, Connectors};
 use weir_runtime::incarnation;
@@ -124,10 +124,10 @@ impl DeadLetters {
             },
             None => None,
         };
-        let ours = |partition: &Partition| {
-            let entry = committed.iter().find(|entry| !stand_in && entry.partition == *partition)?;
-            entry.position.filter(|_| matches!(entry.metadata, Metadata::Decision(_)))
-        };
+        let names = plan.spec.sources.iter().map(|spec| spec.name.as_str());
+        let names: Vec<&str> = names.filter(|name| is_letters(name)).collect();
+        let of_letters = if stand_in { &[] } else { &committed[..] };
+        let replayed = Replayed { manifest: manifest.as_ref(), committed: of_letters, sources: &names };
         let mut sinks = Vec::new();
         for (index, spec) in plan.spec.sources.iter().enumerate().filter(|(_, spec)| is_letters(&spec.name)) {
             let SourceKind::DeadLetters { replay, .. } = &spec.kind else { continue };
@@ -135,14 +135,10 @@ impl DeadLetters {
             let source = &mut connected.sources[index];
             let first = source.resolve(partitions, StartPolicy::Earliest)?;
             let ends = source.ends(partitions)?;
-            let decided = |partition: &Partition| {
-                let parked = manifest.as_ref().and_then(|known| known.position(&spec.name, partition));
-                parked.or_else(|| ours(partition))
-            };
             let open = first.iter().map(|(partition, first)| {
                 let end = ends.get(partition).map_or(i64::MAX, |end| end.offset);
-                let decided =
-                    decided(partition).filter(|decided| (first.offset..=end).contains(&decided.offset));
+                let to = replayed.to(&spec.name, partition);
+                let decided = to.filter(|decided| (first.offset..=end).contains(&decided.offset));
                 (partition.clone(), decided.unwrap_or(*first))
             });
             let open = open.collect();

@@ -243,7 +243,7 @@ impl Soak {
             }
             Fault::KillBroker(after) => {
                 pause(after);
-                self.broker.kill();
+                self.keyed.while_load_pauses(|| self.broker.kill());
                 self.broker.start_again();
                 self.summary.broker_kills += 1;
                 let (before, up) = (self.progress().0, Instant::now());

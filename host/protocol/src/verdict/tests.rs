@@ -225,6 +225,43 @@ fn the_manifest_says_where_letters_stand_whatever_the_group_has() {
     }
 }
 
+fn stands(facts: &mut Facts, source: &str, offset: i64) {
+    let FoundManifest::Found(manifest) = &mut facts.manifest else { panic!() };
+    let (source, partition) = (source.to_owned(), Partition::new("dead", 0));
+    manifest.positions.push(SourcePosition { source, partition, position: Position::at(offset) });
+}
+
+#[test]
+fn a_replay_that_was_decided_behind_the_savepoint_of_a_rollback_is_undone_with_it() {
+    for (savepoint, expected) in
+        [(1, NewStart::Policy(StartPolicy::Earliest)), (2, NewStart::At(Position::at(5)))]
+    {
+        let mut facts = healthy();
+        letters(&mut facts, Some((5, older())));
+        let FoundManifest::Found(manifest) = &mut facts.manifest else { panic!() };
+        manifest.started_from = Some(id(savepoint, OTHER));
+        let Verdict::Restore { resolve, .. } = judge(&facts) else { panic!("{:?}", judge(&facts)) };
+        assert_eq!(resolve[0].start, expected, "gone back to epoch {savepoint}");
+    }
+}
+
+#[test]
+fn letters_of_a_sink_that_was_renamed_go_on_where_the_last_replay_under_any_name_ended() {
+    let mut facts = healthy();
+    letters(&mut facts, None);
+    stands(&mut facts, "letters:before", 9);
+    let Verdict::Restore { resolve, .. } = judge(&facts) else { panic!("{:?}", judge(&facts)) };
+    assert_eq!(resolve[0].start, NewStart::At(Position::at(9)));
+    stands(&mut facts, "letters:dead", 7);
+    let Verdict::Restore { resolve, .. } = judge(&facts) else { panic!("{:?}", judge(&facts)) };
+    assert_eq!(resolve[0].start, NewStart::At(Position::at(9)), "renamed back");
+    // A sink of the plan has its own position: its topic is one of another cluster.
+    let other = KnownPartition { source: "letters:before".to_owned(), ..facts.partitions[0].clone() };
+    facts.partitions.push(other);
+    let Verdict::Restore { resolve, .. } = judge(&facts) else { panic!("{:?}", judge(&facts)) };
+    assert!(resolve.is_empty(), "{resolve:?}");
+}
+
 #[test]
 fn letters_of_another_pipeline_and_other_partitions_at_an_older_decision_are_refused() {
     let mut facts = healthy();

@@ -50,7 +50,7 @@ pub fn renamed(old: &Plan, new: &Plan) -> Vec<String> {
         let gone = |was: &&SinkSpec| !new.spec.sinks.iter().any(|is| is.name == was.name);
         if let Some(was) = old.spec.sinks.iter().filter(same).find(gone).filter(|_| is_new) {
             lines.push(format!(
-                "sink.{}: it was {} before, and under its new name it begins anew: what {} has decided and not published yet, and where a replay of its dead letters has ended, are not known to it; keep the name to go on",
+                "sink.{}: it was {} before, and under its new name it begins anew: what {} has decided and not published yet is not known to it; keep the name to go on",
                 is.name, was.name, was.name
             ));
         }

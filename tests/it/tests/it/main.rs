@@ -45,6 +45,7 @@ mod poison;
 mod probes;
 mod processed;
 mod refused_starts;
+mod replay_keeps;
 mod sample_records;
 mod savepoint_archives;
 mod savepoint_imports;

@@ -52,7 +52,7 @@ impl Soak {
         if !summary.went_wrong() && self.progress().1.is_empty() {
             summary.findings = self.keyed.end();
         } else {
-            summary.findings = self.keyed.findings();
+            summary.findings = self.keyed.ended_early();
         }
         (summary.read, summary.written) = (self.progress().0, self.written());
         summary.modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner).answers.clone();

@@ -185,7 +185,7 @@ impl Soak {
                 self.summary.pauses += 1;
             }
             Beside::KillBroker(_) => {
-                self.broker.kill();
+                self.keyed.while_load_pauses(|| self.broker.kill());
                 self.broker.start_again();
                 self.summary.broker_kills += 1;
             }

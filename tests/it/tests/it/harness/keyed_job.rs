@@ -6,6 +6,7 @@ use super::keyed_load::{Amount, KeyedLoad};
 use super::keyed_model::{Findings, KeptState, KeyedModel, ROLES, WINDOW_MS, WITHIN_MS};
 use super::watcher::Watcher;
 use super::weir::Weir;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The pipeline with its load, its model, and the reader that compares them.
@@ -60,16 +61,29 @@ impl KeyedJob {
         self.model.lock().unwrap_or_else(PoisonError::into_inner).findings().clone()
     }
 
+    /// The same where nothing more will be compared, with what explains it.
+    pub fn ended_early(&self) -> Findings {
+        self.with_doubled_input(self.findings())
+    }
+
     /// Nothing is wrong up to now.
     #[track_caller]
     pub fn is_right_so_far(&self, when: &str) {
-        let findings = self.findings();
+        let findings = self.ended_early();
         assert!(findings.is_clean(), "{when}: {findings:#?}");
     }
 
     /// Nothing more is written.
     pub fn stop_load(&mut self) {
         self.load.take().into_iter().for_each(KeyedLoad::stop);
+    }
+
+    /// Does something to the broker while the load has nothing under way to it.
+    pub fn while_load_pauses(&self, act: impl FnOnce()) {
+        match &self.load {
+            Some(load) => load.while_paused(act),
+            None => act(),
+        }
     }
 
     /// What the operators keep, as the command shows it.
@@ -106,6 +120,25 @@ impl KeyedJob {
         self.model.lock().unwrap_or_else(PoisonError::into_inner).saw_open_letters(&open);
     }
 
+    /// Tells of values that an input topic holds more than once, with both places: then the input was doubled, not the output.
+    fn with_doubled_input(&self, mut findings: Findings) -> Findings {
+        if findings.is_clean() {
+            return findings;
+        }
+        for topic in ["left", "right"].map(|source| self.job.topic(source)) {
+            let mut places = BTreeMap::new();
+            for record in self.job.cluster.read_committed(&topic) {
+                let (value, place) = (record.text(), (record.partition, record.offset));
+                if let Some(first) = places.insert(value.clone(), place) {
+                    findings
+                        .shown
+                        .push(format!("the input {topic} holds {value} at {first:?} and {place:?}"));
+                }
+            }
+        }
+        findings
+    }
+
     /// Compares everything, output and state, when the pipeline was drained to its end.
     pub fn end(&mut self) -> Findings {
         self.stop_load();
@@ -114,6 +147,8 @@ impl KeyedJob {
         self.saw_open_letters();
         let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
         model.saw_drained_state(&kept);
-        model.end()
+        let findings = model.end();
+        drop(model);
+        self.with_doubled_input(findings)
     }
 }

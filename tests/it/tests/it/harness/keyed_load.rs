@@ -3,6 +3,7 @@
 
 use super::cluster::{Cluster, producer, send};
 use super::keyed_model::KeyedModel;
+use super::load_pause::LoadPause;
 use super::record::{Record, first_timestamp};
 use super::waiting::pause;
 use rdkafka::producer::Producer;
@@ -43,6 +44,7 @@ pub struct Amount {
 /// A producer beside a running pipeline.
 pub struct KeyedLoad {
     stop: Arc<AtomicBool>,
+    pause: Arc<LoadPause>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -66,10 +68,12 @@ impl KeyedLoad {
         model: Arc<Mutex<KeyedModel>>,
     ) -> KeyedLoad {
         let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, producer) = (stop.clone(), producer(cluster.address()));
+        let pause_wanted = Arc::new(LoadPause::default());
+        let (stopped, observed, producer) = (stop.clone(), pause_wanted.clone(), producer(cluster.address()));
         let body = move || {
             let mut first = 0;
             while !stopped.load(Ordering::Relaxed) {
+                observed.observe(&producer);
                 for number in first..first + amount.burst {
                     for partition in 0..amount.partitions {
                         for (side, topic) in [Side::Left, Side::Right].into_iter().zip(&topics) {
@@ -84,7 +88,12 @@ impl KeyedLoad {
             }
             producer.flush(super::waiting::DEADLINE).expect("the load is stored");
         };
-        KeyedLoad { stop, thread: Some(std::thread::spawn(body)) }
+        KeyedLoad { stop, pause: pause_wanted, thread: Some(std::thread::spawn(body)) }
+    }
+
+    /// Does something while nothing is under way to the broker.
+    pub fn while_paused(&self, act: impl FnOnce()) {
+        self.pause.during(act);
     }
 
     /// Stops when all is stored.

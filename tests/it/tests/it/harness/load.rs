@@ -1,6 +1,7 @@
 //! A producer that keeps a topic busy beside a running pipeline, and remembers all that it wrote.
 
 use super::cluster::{Cluster, producer};
+use super::load_pause::LoadPause;
 use super::record::Record;
 use super::waiting::pause;
 use rdkafka::producer::Producer;
@@ -12,6 +13,7 @@ use std::time::Duration;
 /// Numbered records, until it is stopped.
 pub struct Load {
     stop: Arc<AtomicBool>,
+    pause: Arc<LoadPause>,
     thread: Option<JoinHandle<Vec<Record>>>,
 }
 
@@ -22,10 +24,13 @@ impl Load {
     /// Writes `burst` records to each partition, again and again: at most 100 times in a second.
     pub fn start(cluster: &Cluster, topic: &str, partitions: i32, burst: u64) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, topic, producer) = (stop.clone(), topic.to_owned(), producer(cluster.address()));
+        let pause_wanted = Arc::new(LoadPause::default());
+        let (stopped, observed) = (stop.clone(), pause_wanted.clone());
+        let (topic, producer) = (topic.to_owned(), producer(cluster.address()));
         let body = move || {
             let (mut written, mut number) = (Vec::new(), 0);
             while !stopped.load(Ordering::Relaxed) {
+                observed.observe(&producer);
                 for number in number..number + burst {
                     for partition in 0..partitions {
                         let record = Record::numbered(partition, number);
@@ -39,7 +44,12 @@ impl Load {
             producer.flush(super::waiting::DEADLINE).expect("the load is stored");
             written
         };
-        Load { stop, thread: Some(std::thread::spawn(body)) }
+        Load { stop, pause: pause_wanted, thread: Some(std::thread::spawn(body)) }
+    }
+
+    /// Does something while nothing is under way to the broker.
+    pub fn while_paused(&self, act: impl FnOnce()) {
+        self.pause.during(act);
     }
 
     /// Stops, and returns all that is stored.

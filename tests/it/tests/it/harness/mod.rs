@@ -12,6 +12,7 @@ pub mod keyed_job;
 pub mod keyed_load;
 pub mod keyed_model;
 pub mod load;
+pub mod load_pause;
 pub mod manual;
 pub mod model;
 pub mod moments;
