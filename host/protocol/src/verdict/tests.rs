@@ -297,14 +297,8 @@ fn a_policy_that_does_not_ask_for_committed_offsets_does_not_adopt_them() {
 fn a_source_that_is_renamed_is_told_so_and_not_that_somebody_changed_its_offsets() {
     let mut facts = healthy();
     facts.partitions.iter_mut().for_each(|known| known.source = "sales".to_owned());
-    let found = refusal(&facts);
-    let expected = Refusal::SourceRenamed {
-        partition: Partition::new("orders", 0),
-        was: "in".to_owned(),
-        now: "sales".to_owned(),
-        id: record().id.to_string(),
-    };
-    assert_eq!(found, expected);
+    let Refusal::SourceRenamed { partition, was, now, .. } = refusal(&facts) else { panic!() };
+    assert_eq!((partition, was.as_str(), now.as_str()), (Partition::new("orders", 0), "in", "sales"));
 }
 
 #[test]
