@@ -8,7 +8,7 @@ mod offsets;
 mod status;
 mod upgrade;
 
-pub use letters::{LettersAsked, LettersFound, LettersSelected};
+pub use letters::{LettersAsked, LettersFound, LettersOfKind, LettersOfReason, LettersSelected};
 pub use offsets::{
     ChosenTopic, OffsetMove, OffsetsReset, OffsetsTarget, PartitionOffset, PipelineOffsets, ResetOffsets,
     ResetState, TopicOffset,
@@ -163,7 +163,7 @@ pub enum CheckOutcome {
     /// A start would end with this, and a person has to decide.
     Refused,
     /// Only a start can tell.
-    Unknown,
+    Unasked,
 }
 
 /// How a change is made.

@@ -30,6 +30,8 @@ pub(crate) enum OffsetSpec {
     Earliest,
     /// The last stable offset: where a reader of committed data ends now.
     LastStable,
+    /// Behind the last record, decided or not.
+    End,
     /// The first record at or after the time.
     Timestamp(i64),
 }
@@ -118,7 +120,7 @@ impl Client {
         }
     }
 
-    /// Offsets of partitions, as a reader of committed data sees them.
+    /// Offsets of partitions, as a reader of committed data sees them; all of `wanted` ask for `End`, or none.
     pub(crate) fn offsets(
         &self,
         wanted: &[(Partition, OffsetSpec)],
@@ -131,18 +133,19 @@ impl Client {
         for (partition, spec) in wanted {
             let code = match spec {
                 OffsetSpec::Earliest => -2,
-                OffsetSpec::LastStable => -1,
+                OffsetSpec::LastStable | OffsetSpec::End => -1,
                 OffsetSpec::Timestamp(at) => *at,
             };
             list.add(partition, Position::at(code), None)?;
         }
+        let isolation = match wanted.iter().any(|(_, spec)| *spec == OffsetSpec::End) {
+            true => native::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
+            false => native::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
+        };
         let ask = |queue: *mut native::rd_kafka_queue_t, options: *mut native::rd_kafka_AdminOptions_t| {
             // SAFETY: options and queue are alive for the call; an error object is taken over.
             unsafe {
-                let error = native::rd_kafka_AdminOptions_set_isolation_level(
-                    options,
-                    native::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
-                );
+                let error = native::rd_kafka_AdminOptions_set_isolation_level(options, isolation);
                 ClientError::check(error)?;
                 native::rd_kafka_ListOffsets(self.handle(), list.native(), options, queue);
             }

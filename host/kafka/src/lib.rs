@@ -26,6 +26,7 @@ mod committed;
 pub mod decision_log;
 mod denied;
 mod group_offsets;
+mod lost_position;
 mod noted;
 mod offsets;
 mod partition_list;

@@ -10,6 +10,7 @@ use crate::client::{Client, message_code, milliseconds};
 use crate::client_error::{ClientError, ErrorCode};
 use crate::cluster::Shared;
 use crate::denied::{group, reading};
+use crate::lost_position;
 use crate::partition_list::PartitionList;
 use rdkafka::bindings as native;
 use std::ffi::CStr;
@@ -19,7 +20,6 @@ use std::time::Duration;
 use weir_protocol::batch::{Batch, push_header};
 use weir_protocol::connector::{BatchLimits, ConnectorError, PartitionProgress, Polled, SourceReader};
 use weir_protocol::position::{Partition, Positions};
-use weir_protocol::remedy::{Remedy, ResetTo};
 
 /// How long the question for the range of a partition may take, when its position is not there any more.
 const RANGE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -164,19 +164,7 @@ impl KafkaReader {
             return ConnectorError::refused(format!("a position does not exist any more: {text}"));
         };
         let range = self.assignment.range(&self.client, &partition, RANGE_TIMEOUT);
-        let to = match range {
-            Some((_, high)) if offset > high => ResetTo::Latest,
-            _ => ResetTo::Earliest,
-        };
-        let range = range.map_or_else(
-            || "the broker does not say which".to_owned(),
-            |(low, high)| format!("it has {low} to {high}"),
-        );
-        ConnectorError::refused(format!(
-            "topic {} partition {}: offset {offset} is not there any more ({range}; {text}). Records were deleted or lost; going on would skip or repeat some",
-            partition.topic, partition.number
-        ))
-        .helped_by(Remedy::Reset { to, only: Some(partition) })
+        lost_position::refused(partition, offset, range, Some(text))
     }
 
     /// Gives back messages that were taken.

@@ -4,6 +4,7 @@ use crate::admin::{OffsetSpec, QUESTION_TIMEOUT};
 use crate::client::{Client, Kind};
 use crate::cluster::Shared;
 use crate::denied::reading;
+use crate::lost_position;
 use crate::properties::client_settings;
 use crate::reader::KafkaReader;
 use std::sync::Arc;
@@ -76,6 +77,21 @@ impl Source for KafkaSource {
 
     fn ends(&mut self, partitions: &[Partition]) -> Result<Positions, ConnectorError> {
         self.resolve(partitions, StartPolicy::Latest)
+    }
+
+    fn check_start(&mut self, start: &Positions) -> Result<(), ConnectorError> {
+        let asked = |spec| start.keys().map(|partition| (partition.clone(), spec)).collect::<Vec<_>>();
+        let grantee = &self.shared.grantee;
+        let firsts = self.shared.admin.offsets(&asked(OffsetSpec::Earliest), grantee)?;
+        let ends = self.shared.admin.offsets(&asked(OffsetSpec::End), grantee)?;
+        for (partition, position) in start {
+            let (Some(first), Some(end)) = (firsts.get(partition), ends.get(partition)) else { continue };
+            let range = (first.offset, end.offset);
+            if !(range.0..=range.1).contains(&position.offset) {
+                return Err(lost_position::refused(partition.clone(), position.offset, Some(range), None));
+            }
+        }
+        Ok(())
     }
 
     fn reader(

@@ -109,6 +109,10 @@ impl Source for FilesSource {
         partitions.iter().map(end).collect()
     }
 
+    fn check_start(&mut self, start: &Positions) -> Result<(), ConnectorError> {
+        start.iter().try_for_each(|(partition, at)| OpenFile::open(partition, *at, None).map(drop))
+    }
+
     fn reader(
         &mut self,
         start: &Positions,

@@ -49,6 +49,11 @@ impl ConnectorError {
         ConnectorError { remedy: Some(Box::new(remedy)), ..self }
     }
 
+    /// The same without a command: what helps is in the line, and every command would be refused likewise.
+    pub fn without_command(self) -> ConnectorError {
+        ConnectorError { remedy: None, ..self }
+    }
+
     /// The line with the command that helps, where there is one.
     pub fn told(&self, called: &Called) -> String {
         match &self.remedy {
@@ -131,6 +136,12 @@ pub trait Source: Send {
     /// Where each partition ends now, for a bounded run: the offset behind the last record that a reader of
     /// committed data can see. A source that ends by itself answers what it likes.
     fn ends(&mut self, partitions: &[Partition]) -> Result<Positions, ConnectorError>;
+
+    /// Refuses positions at which a reader could not begin, in the words of that reader, without making one: for a look
+    /// before a start.
+    fn check_start(&mut self, _start: &Positions) -> Result<(), ConnectorError> {
+        Ok(())
+    }
 
     /// A reader for one subtask. It starts at the given positions; with `ends` it answers `End` when all of its
     /// partitions have reached them.

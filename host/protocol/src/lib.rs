@@ -33,6 +33,7 @@ pub mod breaker;
 pub mod checkpoint;
 pub mod compatibility;
 pub mod connector;
+pub mod counted;
 pub mod decision;
 pub mod epoch;
 pub mod error_policy;

@@ -52,6 +52,18 @@ impl fmt::Display for Operation {
     }
 }
 
+/// What a permission is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// Without it the pipeline does not run.
+    Run,
+    /// Without it the pipeline runs, and nobody can look at its dead letters or send them back.
+    DeadLetters,
+    /// Without it the pipeline runs with guesses.
+    Limits,
+}
+
 /// One permission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Permission {
@@ -59,8 +71,8 @@ pub struct Permission {
     pub operation: Operation,
     /// With what.
     pub resource: Resource,
-    /// Without it the pipeline does not run; else it runs with guesses.
-    pub needed: bool,
+    /// What for.
+    pub need: Need,
     /// What weir does with it.
     pub reason: String,
 }

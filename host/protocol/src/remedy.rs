@@ -75,23 +75,27 @@ pub enum Remedy {
 
 impl Remedy {
     /// What it is good for.
-    fn purpose(&self) -> &'static str {
-        match self {
-            Remedy::Show => "what is decided shows",
-            Remedy::Reset { to: ResetTo::Earliest, .. } => "to begin again at the first record that is there",
-            Remedy::Reset { to: ResetTo::Latest, .. } => "to go on at the end",
-            Remedy::Reset { to: ResetTo::Snapshot, .. } => {
+    fn purpose(&self, called: &Called) -> &'static str {
+        match (self, &called.server) {
+            (Remedy::Show, _) => "to see what is decided",
+            (Remedy::Reset { to: ResetTo::Earliest, .. }, _) => {
+                "to begin again at the first record that is there"
+            }
+            (Remedy::Reset { to: ResetTo::Latest, .. }, _) => "to go on at the end",
+            (Remedy::Reset { to: ResetTo::Snapshot, .. }, _) => {
                 "to go on from the last checkpoint that is known here"
             }
-            Remedy::Reset { to: ResetTo::Current, .. } => "to go on from what is committed now",
-            Remedy::Set { .. } => "to start it so",
-            Remedy::OwnGroup => "to start it with a group of its own",
-            Remedy::OwnDataDir => "to start it with a data directory of its own",
-            Remedy::Savepoints => "savepoints to start from shows",
-            Remedy::NewSavepoint => "to keep the state for a start from it",
-            Remedy::FromSavepoint { .. } => "to start from the savepoint all the same",
-            Remedy::RestartFinished => "to start it all the same",
-            Remedy::StateStats => "what state there is shows",
+            (Remedy::Reset { to: ResetTo::Current, .. }, _) => "to go on from what is committed now",
+            (Remedy::Set { .. }, None) => "to start it with that value",
+            (Remedy::OwnGroup, None) => "to start it with a group of its own",
+            (Remedy::OwnDataDir, None) => "to start it with a data directory of its own",
+            (Remedy::Set { .. } | Remedy::OwnGroup, Some(_)) => "to start it with that in its file",
+            (Remedy::OwnDataDir, Some(_)) => "to start it with another name or id_prefix in its file",
+            (Remedy::StateStats, None) => "to see what state there is",
+            (Remedy::Savepoints, _) | (Remedy::StateStats, Some(_)) => "to see which savepoints there are",
+            (Remedy::NewSavepoint, _) => "to make a savepoint of what is there, from which it can be started",
+            (Remedy::FromSavepoint { .. }, _) => "to start from the savepoint all the same",
+            (Remedy::RestartFinished, _) => "to start it all the same",
         }
     }
 
@@ -155,7 +159,7 @@ impl Remedy {
     /// The end of a refusal's line.
     pub fn told(&self, called: &Called) -> String {
         let dry = if matches!(self, Remedy::Reset { .. }) { " (a dry run; --execute does it)" } else { "" };
-        format!("{}: `{}`{dry}", self.purpose(), self.command(called))
+        format!("{}: `{}`{dry}", self.purpose(called), self.command(called))
     }
 }
 

@@ -7,6 +7,7 @@ mod datetime;
 
 pub use datetime::parse_datetime;
 
+use crate::counted::counted;
 use crate::epoch::CheckpointId;
 use crate::position::{Partition, Position};
 
@@ -110,17 +111,22 @@ pub enum Unit {
 impl Move {
     /// What it means for the output.
     pub fn consequence(&self, unit: Unit) -> String {
-        let what = match unit {
-            Unit::Records => "records",
-            Unit::Bytes => "bytes",
-        };
         match self.from.map(|from| self.to.offset - from.offset) {
             None => "nothing was decided for it".to_owned(),
             Some(0) => "no change".to_owned(),
-            Some(forward) if forward > 0 => format!("{forward} {what} are SKIPPED"),
-            Some(back) => format!("{} {what} are REPEATED", -back),
+            Some(forward) if forward > 0 => of_units(forward, unit, "SKIPPED"),
+            Some(back) => of_units(-back, unit, "REPEATED"),
         }
     }
+}
+
+fn of_units(number: i64, unit: Unit, what: &str) -> String {
+    let are = if number == 1 { "is" } else { "are" };
+    let one = match unit {
+        Unit::Records => "record",
+        Unit::Bytes => "byte",
+    };
+    format!("{} {are} {what}", counted(number.unsigned_abs(), one))
 }
 
 /// Why a reset is refused.
@@ -270,8 +276,10 @@ fn not_read(what: String, facts: &[PartitionFacts]) -> ResetRefusal {
             None => topics.push((&known.partition.topic, 1)),
         }
     }
-    let known: Vec<String> =
-        topics.iter().map(|(topic, count)| format!("{topic} ({count} partitions)")).collect();
+    let known: Vec<String> = topics
+        .iter()
+        .map(|(topic, count)| format!("{topic} ({})", counted(*count as u64, "partition")))
+        .collect();
     ResetRefusal::NotRead { what, known: known.join(", ") }
 }
 

@@ -319,6 +319,12 @@ fn restore(facts: &Facts, record: &DecisionRecord, manifest: &Manifest) -> Resul
                 return Err(Refusal::EntryMissing { partition: known.partition.clone(), id });
             }
             (expected, Some(found)) => {
+                if expected.is_none()
+                    && let Some(was) = other_name(known, manifest)
+                {
+                    let (partition, now) = (known.partition.clone(), known.source.clone());
+                    return Err(Refusal::SourceRenamed { partition, was, now, id });
+                }
                 let ours = entry.is_some_and(|entry| entry.metadata != Metadata::Empty);
                 if !ours || expected.is_none_or(|expected| expected.offset != found.offset) {
                     let what = if ours { "a decision" } else { "a plain offset" };
@@ -336,6 +342,12 @@ fn restore(facts: &Facts, record: &DecisionRecord, manifest: &Manifest) -> Resul
     }
     check_gone(facts, manifest, &id)?;
     Ok(Verdict::Restore { manifest: Box::new(manifest.clone()), resolve })
+}
+
+/// What a source was called when the checkpoint was made, where it is not called so now.
+fn other_name(known: &KnownPartition, manifest: &Manifest) -> Option<String> {
+    let of = manifest.positions.iter().find(|old| old.partition == known.partition)?;
+    Some(of.source.clone()).filter(|was| *was != known.source && !is_letters(was))
 }
 
 fn check_stand_in(facts: &Facts, record: &DecisionRecord) -> Result<(), Refusal> {

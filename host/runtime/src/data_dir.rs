@@ -56,6 +56,11 @@ impl DataDir {
         Ok(DataDir { path: path.to_owned(), level: LevelInForce::new(level), _lock: lock })
     }
 
+    /// Refuses a directory that this weir cannot read, as an open would; nothing is locked or made.
+    pub fn look(path: &Path) -> Result<FeatureLevel, ConnectorError> {
+        format_file::level(path, &format_file::read(path)?)
+    }
+
     /// The level in which everything below is written now.
     pub fn level(&self) -> &LevelInForce {
         &self.level

@@ -53,6 +53,7 @@ pub fn read(data_dir: &Path) -> Result<Marking, ConnectorError> {
                 "{} is damaged ({why}): bring it back as it was, from a copy; if there is none, remove it: then everything is read that this weir can read, level 1 is written, and `weir upgrade finalize` makes the file anew",
                 path.display()
             ))
+            .without_command()
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             match IN_USE.iter().any(|name| data_dir.join(name).exists()) {
@@ -68,6 +69,7 @@ pub fn read(data_dir: &Path) -> Result<Marking, ConnectorError> {
 pub fn level(data_dir: &Path, marking: &Marking) -> Result<FeatureLevel, ConnectorError> {
     judge(marking, Known::by_this_weir()).map_err(|refusal| {
         ConnectorError::refused(format!("data directory {} cannot be opened: {refusal}", data_dir.display()))
+            .without_command()
     })
 }
 

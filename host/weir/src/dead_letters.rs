@@ -1,6 +1,7 @@
 //! What is in the sinks of dead letters: which letters are open, and what a replay would do with each.
 
 pub mod lines;
+pub mod listing;
 pub mod selection;
 pub mod summary;
 

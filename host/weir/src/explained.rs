@@ -1,6 +1,7 @@
 //! The explanation of a plan as text: a tree of threads, and what goes with it.
 
 use std::fmt::Write;
+use weir_protocol::permission::Need;
 use weir_protocol::plan::{ClusterExplained, Explanation, Step};
 
 /// The text of `weir explain`.
@@ -58,11 +59,12 @@ fn write_cluster(cluster: &ClusterExplained, to: &mut String) -> std::fmt::Resul
     if !cluster.transactional_ids.is_empty() {
         writeln!(to, "  transactional ids {}", cluster.transactional_ids.join(" and "))?;
     }
-    for (needed, title) in [
-        (true, "where an authorizer is at work, the principal needs:"),
-        (false, "and to see limits instead of guessing them:"),
+    for (need, title) in [
+        (Need::Run, "where an authorizer is at work, the principal needs:"),
+        (Need::DeadLetters, "for weir dlq, to look at dead letters and send them back:"),
+        (Need::Limits, "and to see limits instead of guessing them:"),
     ] {
-        let of_kind = cluster.permissions.iter().filter(|one| one.permission.needed == needed);
+        let of_kind = cluster.permissions.iter().filter(|one| one.permission.need == need);
         let of_kind: Vec<_> = of_kind.collect();
         if of_kind.is_empty() {
             continue;

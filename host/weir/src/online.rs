@@ -7,8 +7,9 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 use weir_kafka::{Level, Looked};
 use weir_protocol::connector::{ConnectorError, ErrorKind};
+use weir_protocol::counted::counted;
 use weir_protocol::decision::Owner;
-use weir_protocol::permission::Resource;
+use weir_protocol::permission::{Need, Resource};
 use weir_protocol::plan::Plan;
 use weir_protocol::remedy::Called;
 use weir_runtime::checkpoint_store::CheckpointStore;
@@ -40,7 +41,7 @@ pub enum Outcome {
     /// A start would end with this, and a person has to decide.
     Refused,
     /// Only a start can tell.
-    Unknown,
+    Unasked,
 }
 
 /// Makes all checks.
@@ -51,6 +52,7 @@ pub fn checks(pipeline: &PreparedPipeline, data_dir: &Path, called: &Called) -> 
     let connectors = PlanConnectors::new(plan.clone(), directory.clone());
     let mut found: Vec<Checked> = connectors.look().into_iter().flat_map(of_cluster).collect();
     let reachable = found.iter().all(|checked| checked.outcome != Outcome::Failed);
+    found.extend(operators(pipeline));
     found.push(data_directory(data_dir, &directory, &owner, called));
     // What is decided is asked of the clusters, and a missing permission or topic is told above.
     if reachable {
@@ -84,21 +86,45 @@ fn of_cluster(looked: Looked) -> Vec<Checked> {
     findings.into_iter().map(of_finding).collect()
 }
 
+/// Each operator is started once, and ended: what its `open` refuses, it would refuse at a start.
+fn operators(pipeline: &PreparedPipeline) -> Vec<Checked> {
+    let specs = pipeline.plan.spec.operators.iter().zip(&pipeline.operators);
+    let opened = specs.map(|(spec, operator)| {
+        let (outcome, message) = match operator.operator(0, None) {
+            Ok(_) => (Outcome::Ok, "its component opens with this configuration".to_owned()),
+            Err(error) => (Outcome::Failed, error.message),
+        };
+        Checked { check: format!("operator {}", spec.name), outcome, message }
+    });
+    opened.collect()
+}
+
 fn data_directory(data_dir: &Path, directory: &Path, owner: &Owner, called: &Called) -> Checked {
     let shown = data_dir.display();
-    let (outcome, message) = match (DataDir::is_owned(directory, owner), DataDir::holder(data_dir)) {
-        (Err(error), _) => (Outcome::Refused, error.told(called)),
+    let readable = DataDir::look(data_dir).and_then(|_| DataDir::is_owned(directory, owner));
+    let checkpoints = readable.and_then(|owned| match owned {
+        true => CheckpointStore::beside(directory).complete().map(|found| Some(found.len())),
+        false => Ok(None),
+    });
+    let (outcome, message) = match (checkpoints, DataDir::holder(data_dir)) {
+        (Err(error), _) if error.kind == ErrorKind::Refused => (Outcome::Refused, error.told(called)),
+        (Err(error), _) => (Outcome::Failed, error.told(called)),
         (Ok(_), Some(holder)) if holder != std::process::id() => (
             Outcome::Warning,
             format!(
                 "{shown} is in use by process {holder}: a second weir with this data directory would not start"
             ),
         ),
-        (Ok(true), _) => (Outcome::Ok, format!("{shown} has checkpoints of this pipeline")),
-        (Ok(false), _) if data_dir.is_dir() => {
+        (Ok(Some(0)), _) => {
+            (Outcome::Ok, format!("{shown} belongs to this pipeline, and has no checkpoint of it yet"))
+        }
+        (Ok(Some(count)), _) => {
+            (Outcome::Ok, format!("{shown} has {} of this pipeline", counted(count as u64, "checkpoint")))
+        }
+        (Ok(None), _) if data_dir.is_dir() => {
             (Outcome::Ok, format!("{shown} has nothing of this pipeline yet"))
         }
-        (Ok(false), _) => (Outcome::Ok, format!("{shown} is not there and would be made")),
+        (Ok(None), _) => (Outcome::Ok, format!("{shown} is not there and would be made")),
     };
     Checked { check: "data directory".to_owned(), outcome, message }
 }
@@ -185,13 +211,14 @@ fn unasked(plan: &Plan) -> Vec<Checked> {
     let mut found = Vec::new();
     for cluster in explained.clusters {
         let ids = cluster.permissions.iter().filter(|one| {
-            one.permission.needed && matches!(one.permission.resource, Resource::TransactionalId(_))
+            one.permission.need == Need::Run
+                && matches!(one.permission.resource, Resource::TransactionalId(_))
         });
         let names: Vec<String> = ids.map(|one| one.permission.resource.to_string()).collect();
         if !names.is_empty() {
             found.push(Checked {
                 check: format!("kafka.{} permissions", cluster.cluster),
-                outcome: Outcome::Unknown,
+                outcome: Outcome::Unasked,
                 message: format!(
                     "whether {} may Write {} and Read group {} is not asked, for asking would fence; weir explain prints the lines that allow it",
                     cluster.principal,

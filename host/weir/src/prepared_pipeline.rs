@@ -42,15 +42,6 @@ impl PreparedPipeline {
     }
 }
 
-/// What is done with a component that is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    /// It is a problem.
-    Refused,
-    /// Its ports and keys go unchecked; the pipeline is not run.
-    Unchecked,
-}
-
 /// Reads a file as far as that goes without its components.
 pub fn read_file(path: &Path, overrides: &[String]) -> Result<PipelineFile, Failure> {
     let file = PipelineFile::read(path, overrides)?;
@@ -68,14 +59,10 @@ pub fn problems_without_components(file: &PipelineFile) -> Vec<Problem> {
 }
 
 /// Loads the components and checks the graph with their ports.
-pub fn prepare(file: &PipelineFile, engine: &Engine, missing: Missing) -> Result<PreparedPipeline, Failure> {
+pub fn prepare(file: &PipelineFile, engine: &Engine) -> Result<PreparedPipeline, Failure> {
     let metrics = GuestMetrics::default();
     let (mut loaded, mut problems): (Vec<Option<Component>>, Vec<Problem>) = (Vec::new(), Vec::new());
     for spec in &file.spec.operators {
-        if missing == Missing::Unchecked && !Path::new(&spec.component).exists() {
-            loaded.push(None);
-            continue;
-        }
         match components::load(engine, spec, &metrics) {
             Ok(component) => loaded.push(Some(component)),
             Err(found) => {
@@ -97,6 +84,17 @@ pub fn prepare(file: &PipelineFile, engine: &Engine, missing: Missing) -> Result
             Err(file.locate(&problems).into())
         }
     }
+}
+
+/// Starts each operator once, and ends it: its `open` may refuse a configuration in which every key is known.
+pub fn open_operators(file: &PipelineFile, pipeline: &PreparedPipeline) -> Result<(), Failure> {
+    let specs = pipeline.plan.spec.operators.iter().zip(&pipeline.operators);
+    let refused = specs.filter_map(|(spec, operator)| {
+        let message = operator.operator(0, None).err()?.message;
+        Some(Problem { path: format!("operator.{}.config", spec.name), message })
+    });
+    let problems: Vec<Problem> = refused.collect();
+    if problems.is_empty() { Ok(()) } else { Err(file.locate(&problems).into()) }
 }
 
 /// Properties that librdkafka does not know, or that are weir's.

@@ -42,6 +42,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Future { id: id(), why: text() },
         Refusal::CannotTellNew { partition: partition() },
         Refusal::LettersUnknown { partition: partition(), id: id(), why: text() },
+        Refusal::SourceRenamed { partition: partition(), was: text(), now: text(), id: text() },
     ]
 }
 
@@ -63,6 +64,7 @@ fn listed(refusal: &Refusal) -> usize {
         Refusal::Future { .. } => 15,
         Refusal::CannotTellNew { .. } => 16,
         Refusal::LettersUnknown { .. } => 17,
+        Refusal::SourceRenamed { .. } => 18,
     }
 }
 
@@ -132,6 +134,8 @@ fn every_refusal_names_one_command_that_weir_knows_and_has_a_section() {
     for remedy in remedies() {
         for called in called() {
             let told = remedy.told(&called);
+            let (purpose, _) = told.split_once(": `").expect("a purpose and its command");
+            assert!(purpose.starts_with("to ") && !purpose.ends_with("shows"), "{told}");
             let commands: Vec<&str> = told.split('`').skip(1).step_by(2).collect();
             let [command] = commands.as_slice() else { panic!("one command, and not {commands:?}") };
             if let Err(error) = CommandLine::try_parse_from(words(command)) {

@@ -29,6 +29,8 @@ pub struct LettersAsked {
     pub limit: usize,
     /// How many are read when there are enough to tell; none reads and counts all.
     pub read_max: Option<u64>,
+    /// Only this letter, as `topic:partition:offset`; also one that a replay has dealt with.
+    pub at: Option<String>,
     /// They are to come back: refused where that cannot be.
     pub replays: bool,
 }
@@ -44,6 +46,39 @@ pub struct LettersFound {
     pub replayable: u64,
     /// Open letters that it would leave.
     pub staying: u64,
-    /// False where there are more letters than were looked at: both numbers are those of the first.
+    /// False where there are more letters than were looked at: all numbers are those of the first.
+    #[serde(default)]
     pub complete: bool,
+    /// Letters that `items` would hold without its limit.
+    #[serde(default)]
+    pub matching: u64,
+    /// Those that a replay would take, counted.
+    #[serde(default)]
+    pub by_kind: Vec<LettersOfKind>,
+    /// Those that it would leave, counted.
+    #[serde(default)]
+    pub by_reason: Vec<LettersOfReason>,
+    /// What is no letter of this pipeline, and passed over.
+    #[serde(default)]
+    pub passed_over: u64,
+}
+
+/// Letters of one operator that failed in one way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LettersOfKind {
+    /// The operator.
+    pub operator: String,
+    /// How it failed.
+    pub kind: String,
+    /// How many there are.
+    pub count: u64,
+}
+
+/// Letters that would stay for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LettersOfReason {
+    /// Why.
+    pub reason: String,
+    /// How many there are.
+    pub count: u64,
 }

@@ -30,6 +30,8 @@ pub struct LettersQuery {
     /// With their records: keys, values and headers.
     #[serde(default)]
     pub records: bool,
+    /// Only this letter, as `topic:partition:offset`; also one that a replay has dealt with.
+    pub at: Option<String>,
     /// Letters at most; 100 where it is left out. The first 10,000 are counted.
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
@@ -47,8 +49,10 @@ impl LettersQuery {
             kinds: self.kind.iter().cloned().collect(),
             since: self.since.clone(),
         };
-        let LettersQuery { all, records, .. } = self;
-        Ok(LettersAsked { selected, all, records, limit, read_max: Some(READ_MAX), replays: false })
+        // Who names a letter gets it wherever it is.
+        let read_max = self.at.is_none().then_some(READ_MAX);
+        let LettersQuery { all, records, at, .. } = self;
+        Ok(LettersAsked { selected, all, records, limit, read_max, at, replays: false })
     }
 }
 
@@ -78,6 +82,7 @@ impl ReplayRequest {
             records: false,
             limit: 0,
             read_max,
+            at: None,
             replays: true,
         }
     }

@@ -264,6 +264,10 @@ impl Host for FakeHost {
                 replayable: 2,
                 staying: 0,
                 complete: asked.read_max.is_none(),
+                matching: 2,
+                by_kind: vec![],
+                by_reason: vec![],
+                passed_over: 0,
             }),
             false => Err(refused(Reason::InvalidPipeline, "there are no dead letters")),
         }

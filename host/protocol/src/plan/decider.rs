@@ -1,7 +1,7 @@
 //! Who decides the checkpoints of a plan, by which names, and what that needs of a cluster's authorizer.
 
 use super::*;
-use crate::permission::{Operation, Permission, Resource};
+use crate::permission::{Need, Operation, Permission, Resource};
 
 /// The only worker of a pipeline that runs in one process.
 const WORKER: &str = "0";
@@ -83,10 +83,10 @@ impl Plan {
     /// What the principal of a cluster's section needs: what it cannot do without first.
     pub fn permissions(&self, cluster: &str, decider: &Decider) -> Vec<Permission> {
         let mut found: Vec<Permission> = Vec::new();
-        let mut add = |needed: bool, operation: Operation, resource: Resource, reason: String| {
+        let mut add = |need: Need, operation: Operation, resource: Resource, reason: String| {
             let same = |known: &Permission| known.operation == operation && known.resource == resource;
             if !found.iter().any(same) {
-                found.push(Permission { operation, resource, needed, reason });
+                found.push(Permission { operation, resource, need, reason });
             }
         };
         for source in &self.spec.sources {
@@ -99,23 +99,23 @@ impl Plan {
             {
                 for topic in topics {
                     let reason = format!("source {} reads it", source.name);
-                    add(true, Operation::Read, Resource::Topic(topic.clone()), reason);
+                    add(Need::Run, Operation::Read, Resource::Topic(topic.clone()), reason);
                 }
             }
         }
         let written = self.written(cluster);
         for (sink, topic) in &written {
             let reason = format!("sink {sink} writes it");
-            add(true, Operation::Write, Resource::Topic((*topic).to_owned()), reason);
+            add(Need::Run, Operation::Write, Resource::Topic((*topic).to_owned()), reason);
         }
         let group = Resource::Group(self.consumer_group(cluster));
         if decider.cluster() == Some(cluster) {
             if let Decider::StandIn { topic, .. } = decider {
                 let reason = "the decision is committed as the offset of its partition 0".to_owned();
-                add(true, Operation::Read, Resource::Topic(topic.clone()), reason);
+                add(Need::Run, Operation::Read, Resource::Topic(topic.clone()), reason);
             }
             let reason = "the decision is among its committed offsets".to_owned();
-            add(true, Operation::Read, group, reason);
+            add(Need::Run, Operation::Read, group, reason);
             for id in self.transactional_ids() {
                 let reason = match self.spec.guarantee {
                     Guarantee::ExactlyOnce => "every other epoch is a transaction of this id",
@@ -123,24 +123,50 @@ impl Plan {
                         "each start fences the one before by it"
                     }
                 };
-                add(true, Operation::Write, Resource::TransactionalId(id), reason.to_owned());
+                add(Need::Run, Operation::Write, Resource::TransactionalId(id), reason.to_owned());
             }
         } else if self.source_clusters().contains(&Some(cluster)) {
             let reason = "the client asks for the group that it belongs to by name".to_owned();
-            add(true, Operation::Describe, group, reason);
+            add(Need::Run, Operation::Describe, group, reason);
+        } else if self.replayed(cluster).next().is_some() {
+            let reason =
+                "the client that reads letters asks for the group that it belongs to by name".to_owned();
+            add(Need::DeadLetters, Operation::Describe, group, reason);
+        }
+        for (sink, topic) in self.replayed(cluster) {
+            let reason = format!(
+                "weir dlq reads the dead letters of sink {sink}, and commits how far a replay has come"
+            );
+            add(Need::DeadLetters, Operation::Read, Resource::Topic(topic.to_owned()), reason);
         }
         for (sink, topic) in written {
             let reason = format!(
                 "sink {sink} learns max.message.bytes and min.insync.replicas; without it weir assumes 1048588 bytes"
             );
-            add(false, Operation::DescribeConfigs, Resource::Topic(topic.to_owned()), reason);
+            add(Need::Limits, Operation::DescribeConfigs, Resource::Topic(topic.to_owned()), reason);
         }
         if decider.cluster() == Some(cluster) {
             let reason =
                 "weir learns the brokers' transaction.max.timeout.ms; without it weir assumes 15 minutes";
-            add(false, Operation::DescribeConfigs, Resource::Cluster, reason.to_owned());
+            add(Need::Limits, Operation::DescribeConfigs, Resource::Cluster, reason.to_owned());
         }
         found
+    }
+
+    /// Sinks of dead letters on a cluster with their topics, as far as letters can come back.
+    fn replayed<'a>(&'a self, cluster: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let sinks = self.spec.sinks.iter().enumerate();
+        let replayed = sinks.filter(|(index, sink)| {
+            self.spec.guarantee != Guarantee::AtMostOnce
+                && self.dead_letters.contains(&Some(*index))
+                && self.letters_of(sink).is_ok()
+        });
+        replayed.filter_map(move |(_, sink)| match &sink.kind {
+            SinkKind::Kafka { cluster: own, topic, .. } if own == cluster => {
+                Some((sink.name.as_str(), topic.as_str()))
+            }
+            _ => None,
+        })
     }
 
     /// Sinks on a cluster with their topics.

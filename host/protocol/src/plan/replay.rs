@@ -77,6 +77,13 @@ impl Plan {
         each.filter(|(spec, _)| spec.kind.decides()).map(|(_, of_source)| of_source)
     }
 
+    /// An operator that is selected and that the pipeline does not have, and which it has.
+    pub fn unknown_operator<'a>(&self, selection: &'a Selection) -> Option<(&'a str, String)> {
+        let names: Vec<&str> = self.spec.operators.iter().map(|spec| spec.name.as_str()).collect();
+        let unknown = selection.operators.iter().find(|name| !names.contains(&name.as_str()))?;
+        Some((unknown, format!("the pipeline has no such operator; it has {}", names.join(", "))))
+    }
+
     /// The plan that sends dead letters back. The routers stand behind the operators of the pipeline, in the order of
     /// the sources of letters.
     pub fn with_replay(&self, selection: &Selection) -> Result<Plan, Vec<Problem>> {
@@ -107,11 +114,9 @@ impl Plan {
                 "no operator has on_error = { dead_letter = \"SINK\" }, so there are no dead letters";
             problems.push(problem("operator", message));
         }
-        for operator in &selection.operators {
-            if !self.spec.operators.iter().any(|spec| spec.name == *operator) {
-                problems.push(problem(&format!("operator.{operator}"), "the pipeline has no such operator"));
-            }
-        }
+        problems.extend(
+            self.unknown_operator(selection).map(|(name, why)| problem(&format!("operator.{name}"), &why)),
+        );
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -119,7 +124,7 @@ impl Plan {
     }
 
     /// How the letters of a sink are read again, and whether their offsets are part of the decision.
-    fn letters_of(&self, sink: &SinkSpec) -> Result<(SourceKind, bool), &'static str> {
+    pub(super) fn letters_of(&self, sink: &SinkSpec) -> Result<(SourceKind, bool), &'static str> {
         match &sink.kind {
             kind if self
                 .spec

@@ -125,6 +125,8 @@ fn a_move_says_what_is_repeated_or_skipped() {
     let say = |from: Option<i64>, to| consequence(from, to, Unit::Records);
     assert_eq!(say(Some(10), 4), "6 records are REPEATED");
     assert_eq!(say(Some(10), 12), "2 records are SKIPPED");
+    assert_eq!(say(Some(10), 11), "1 record is SKIPPED");
+    assert_eq!(say(Some(10), 9), "1 record is REPEATED");
     assert_eq!(say(Some(10), 10), "no change");
     assert_eq!(say(None, 0), "nothing was decided for it");
 }

@@ -3,6 +3,7 @@
 //! Only calls and rows are counted, never looked at; a rule that compares rates needs enough rows on both sides.
 
 use crate::connector::FailureKind;
+use crate::counted::counted;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -142,7 +143,7 @@ fn stopped(during: &Tally) -> Option<String> {
 fn new_failures(before: &Tally, during: &Tally) -> Option<String> {
     let mut new = during.failures.iter().filter(|(kind, count)| **count > 0 && before.failed(**kind) == 0);
     let (kind, count) = new.next()?;
-    Some(format!("{count} calls failed with {}, which the old version never did", kind.name()))
+    Some(format!("{} failed with {}, which the old version never did", counted(*count, "call"), kind.name()))
 }
 
 fn rejections(rules: &Rules, before: &Tally, during: &Tally, judged: Judged) -> Option<String> {

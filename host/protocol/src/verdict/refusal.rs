@@ -56,6 +56,20 @@ pub enum Refusal {
         /// Where one can go on.
         way: ResetTo,
     },
+    /// A source has another name.
+    #[error(
+        "checkpoint {id} has the position of {partition} under the name {was}, and source {now} reads it now: a source that is renamed begins anew, and what is committed would be passed over; call it {was} again"
+    )]
+    SourceRenamed {
+        /// One of its partitions.
+        partition: Partition,
+        /// What it was called.
+        was: String,
+        /// What it is called.
+        now: String,
+        /// The checkpoint.
+        id: String,
+    },
     /// An entry is gone.
     #[error("the committed offset of {partition} is gone (expired or deleted) though checkpoint {id} has it")]
     EntryMissing {
@@ -175,7 +189,9 @@ impl Refusal {
             // Another version of weir; only that can say what it means.
             Refusal::UnknownMetadata { found, .. } if is_of_weir(found) => Remedy::Show,
             Refusal::Future { .. } => Remedy::Show,
-            Refusal::UnknownMetadata { .. } | Refusal::CannotTellNew { .. } => reset(ResetTo::Current),
+            Refusal::UnknownMetadata { .. }
+            | Refusal::CannotTellNew { .. }
+            | Refusal::SourceRenamed { .. } => reset(ResetTo::Current),
             Refusal::OffsetsReset { way, .. } => reset(*way),
             Refusal::Disagree { .. }
             | Refusal::EntryMissing { .. }
@@ -197,6 +213,7 @@ impl Refusal {
             Refusal::UnknownMetadata { .. } => "unknown-metadata",
             Refusal::Disagree { .. } => "disagree",
             Refusal::OffsetsReset { .. } => "offsets-reset",
+            Refusal::SourceRenamed { .. } => "source-renamed",
             Refusal::EntryMissing { .. } => "entry-missing",
             Refusal::GroupGone { .. } => "group-gone",
             Refusal::InputsUnknown { .. } => "inputs-unknown",

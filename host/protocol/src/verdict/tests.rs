@@ -307,6 +307,14 @@ fn a_policy_that_does_not_ask_for_committed_offsets_does_not_adopt_them() {
 }
 
 #[test]
+fn a_source_that_is_renamed_is_told_so_and_not_that_somebody_changed_its_offsets() {
+    let mut facts = healthy();
+    facts.partitions.iter_mut().for_each(|known| known.source = "sales".to_owned());
+    let Refusal::SourceRenamed { partition, was, now, .. } = refusal(&facts) else { panic!() };
+    assert_eq!((partition, was.as_str(), now.as_str()), (Partition::new("orders", 0), "in", "sales"));
+}
+
+#[test]
 fn no_entry_but_a_hint_is_an_expired_or_deleted_group() {
     let hint = healthy().hint;
     assert!(matches!(refusal(&Facts { hint, ..fresh() }), Refusal::GroupGone { .. }));

@@ -4,7 +4,10 @@ use super::{Judged, Recovery};
 use crate::connect::Connected;
 use weir_protocol::connector::ConnectorError;
 use weir_protocol::epoch::CheckpointId;
-use weir_protocol::verdict::{NewStart, Verdict};
+use weir_protocol::manifest::Manifest;
+use weir_protocol::plan::replay::is_letters;
+use weir_protocol::position::Positions;
+use weir_protocol::verdict::{KnownPosition, NewStart, Verdict};
 
 /// Where a start would go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +58,7 @@ impl Recovery<'_> {
             return Ok(Foreseen::Finished { checkpoint });
         }
         let keyed = self.keyed_start(connected, &partitions, &judged)?;
+        self.check_starts(connected, &judged)?;
         let parts = keyed.iter().flat_map(|start| &start.states.parts);
         let state_files = parts.map(|part| part.files.len()).sum();
         let verdict = match judged {
@@ -78,5 +82,36 @@ impl Recovery<'_> {
             }
             Verdict::Refuse(refusal) => return Err(ConnectorError::refused(refusal.to_string())),
         })
+    }
+
+    /// The sources are asked whether they could begin where the judgement lets them: their readers find out first when
+    /// they read, behind the fence.
+    fn check_starts(&self, connected: &mut Connected, judged: &Judged<'_>) -> Result<(), ConnectorError> {
+        let known = known_positions(judged);
+        for (spec, source) in self.plan.spec.sources.iter().zip(&mut connected.sources) {
+            let own = known.iter().filter(|known| known.source == spec.name);
+            let start: Positions = own.map(|known| (known.partition.clone(), known.position)).collect();
+            if !start.is_empty() && !is_letters(&spec.name) {
+                source.check_start(&start)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Positions that are known before any source is asked.
+fn known_positions(judged: &Judged<'_>) -> Vec<KnownPosition> {
+    let of_manifest = |manifest: &Manifest| {
+        let known = manifest.positions.iter().cloned();
+        known
+            .map(|old| KnownPosition { source: old.source, partition: old.partition, position: old.position })
+            .collect()
+    };
+    match judged {
+        Judged::Savepoint { from, .. } => of_manifest(&from.manifest),
+        Judged::Decision(Verdict::Restore { manifest, .. }) => of_manifest(manifest),
+        Judged::Decision(Verdict::RestoreFromOffsets { positions, .. }) => positions.clone(),
+        Judged::Decision(Verdict::TakeOver { adopted, .. }) => adopted.clone(),
+        Judged::Decision(Verdict::FirstStart { .. } | Verdict::Refuse(_)) => Vec::new(),
     }
 }

@@ -11,7 +11,7 @@ use crate::dead_letters::DeadLetters;
 use crate::dead_letters::selection::{parse_kind, since_ms};
 use crate::failure::{Exit, Failure};
 use crate::pipeline_file::PipelineFile;
-use crate::prepared_pipeline::{self, Missing, PreparedPipeline};
+use crate::prepared_pipeline::{self, PreparedPipeline};
 use std::sync::Arc;
 use weir_protocol::connector::FailureKind;
 use weir_protocol::plan::Plan;
@@ -77,7 +77,10 @@ fn replay_pipeline(
     engine: &Engine,
     selection: &Selection,
 ) -> Result<PreparedPipeline, Failure> {
-    let prepared = prepared_pipeline::prepare(file, engine, Missing::Refused)?;
+    let prepared = prepared_pipeline::prepare(file, engine)?;
+    if let Some((name, why)) = prepared.plan.unknown_operator(selection) {
+        return Err(Failure::configuration(format!("--operator {name}: {why}")));
+    }
     prepared.with_replay(selection).map_err(|problems| file.locate(&problems).into())
 }
 
@@ -88,6 +91,7 @@ fn look(
     selection: &Selection,
 ) -> Result<(Arc<Plan>, DeadLetters), Failure> {
     let file = prepared_pipeline::read_file(&pipeline.file, &pipeline.overrides)?;
+    DataDir::look(&data.data_dir)?;
     let engine = Engine::new(None).map_err(|error| Failure::failed(error.to_string()))?;
     let plan = replay_pipeline(&file, &engine, selection)?.plan;
     let directory = DataDir::pipeline_path(&data.data_dir, &plan.spec.name);

@@ -3,7 +3,7 @@
 use super::PipelineOptions;
 use crate::explained;
 use crate::failure::{Exit, Failure};
-use crate::prepared_pipeline::{self, Missing};
+use crate::prepared_pipeline;
 use std::io::Write;
 use weir_wasm::Engine;
 
@@ -30,7 +30,7 @@ enum Format {
 pub fn run(options: &Options) -> Result<Exit, Failure> {
     let file = prepared_pipeline::read_file(&options.pipeline.file, &options.pipeline.overrides)?;
     let engine = Engine::new(None).map_err(|error| Failure::failed(error.to_string()))?;
-    let explained = prepared_pipeline::prepare(&file, &engine, Missing::Refused)?.plan.explain();
+    let explained = prepared_pipeline::prepare(&file, &engine)?.plan.explain();
     let text = match options.format {
         Format::Text => explained::text(&explained),
         Format::Json => {

@@ -12,7 +12,7 @@ use crate::metrics::pipeline::PipelineMetrics;
 use crate::metrics::process::ProcessMetrics;
 use crate::metrics::run::RunProbe;
 use crate::pipeline_place;
-use crate::prepared_pipeline::{self, Missing, PreparedPipeline};
+use crate::prepared_pipeline::{self, PreparedPipeline};
 use crate::sampling::Sampler;
 use crate::savepoint_schedule::{RunningSchedule, Schedule};
 use crate::signals;
@@ -88,8 +88,7 @@ fn live(options: &Options, called: &mut Called) -> Result<Exit, Failure> {
     let _probes = options.probes.listen(probe.clone())?;
     let engine =
         Engine::new(Some(data_dir.compiled())).map_err(|error| Failure::failed(error.to_string()))?;
-    let PreparedPipeline { plan, operators, metrics } =
-        prepared_pipeline::prepare(&file, &engine, Missing::Refused)?;
+    let PreparedPipeline { plan, operators, metrics } = prepared_pipeline::prepare(&file, &engine)?;
     called::by_its_plan(called, &plan);
     let owner = Owner::of(&plan.spec.id_prefix, &plan.spec.name);
     let directory = data_dir.pipeline(&plan.spec.name, &owner)?;

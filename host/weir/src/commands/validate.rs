@@ -5,8 +5,9 @@ use crate::called;
 use crate::failure::{Exit, Failure};
 use crate::online::{self, Checked, Outcome};
 use crate::pipeline_file::PipelineFile;
-use crate::prepared_pipeline::{self, Missing};
+use crate::prepared_pipeline;
 use std::path::Path;
+use weir_protocol::counted::counted;
 use weir_wasm::Engine;
 
 /// Options of `weir validate`.
@@ -22,12 +23,12 @@ pub struct Options {
     data: DataDirOptions,
 }
 
-/// Checks a file, and the components that are there.
+/// Checks a file and its components.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
     let file = prepared_pipeline::read_file(&options.pipeline.file, &options.pipeline.overrides)?;
     let engine = Engine::new(None).map_err(|error| Failure::failed(error.to_string()))?;
-    let missing = if options.online { Missing::Refused } else { Missing::Unchecked };
-    let pipeline = prepared_pipeline::prepare(&file, &engine, missing)?;
+    let pipeline = prepared_pipeline::prepare(&file, &engine)?;
+    prepared_pipeline::open_operators(&file, &pipeline)?;
     report(&options.pipeline.file, &file);
     if !options.online {
         return Ok(Exit::Done);
@@ -39,18 +40,12 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
 
 fn report(path: &Path, file: &PipelineFile) {
     let spec = &file.spec;
-    for operator in spec.operators.iter().filter(|operator| !Path::new(&operator.component).exists()) {
-        eprintln!(
-            "weir: warning: operator.{}.component: {} is not there; its configuration and ports are not checked",
-            operator.name, operator.component
-        );
-    }
     println!(
         "{} is valid: {}, {}, {}; {}",
         path.display(),
-        count(spec.sources.len(), "source"),
-        count(spec.operators.len(), "operator"),
-        count(spec.sinks.len(), "sink"),
+        counted(spec.sources.len() as u64, "source"),
+        counted(spec.operators.len() as u64, "operator"),
+        counted(spec.sinks.len() as u64, "sink"),
         spec.guarantee,
     );
 }
@@ -62,7 +57,7 @@ fn judge(checks: &[Checked]) -> Result<Exit, Failure> {
             Outcome::Ok => "ok",
             Outcome::Warning => "warning",
             Outcome::Failed | Outcome::Refused => "FAILED",
-            Outcome::Unknown => "unasked",
+            Outcome::Unasked => "unasked",
         };
         println!("{word:<8} {check}: {message}");
     }
@@ -75,9 +70,4 @@ fn judge(checks: &[Checked]) -> Result<Exit, Failure> {
     };
     let message = format!("{} of {} checks failed: a start would end", failed + refused, checks.len());
     Err(Failure { exit, details: Vec::new(), message, remedy: None })
-}
-
-fn count(number: usize, what: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{ending}")
 }

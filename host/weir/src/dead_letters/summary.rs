@@ -1,8 +1,10 @@
 //! Letters counted by operator and kind.
 
 use super::Found;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use weir_control::host::{LettersFound, LettersOfKind as OfKind, LettersOfReason as OfReason};
 use weir_protocol::replay::Stays;
 
 /// What is in the sinks.
@@ -52,6 +54,35 @@ impl Summary {
         }
     }
 
+    /// As a server told it.
+    pub fn told(found: &LettersFound) -> Summary {
+        let taken = found.by_kind.iter();
+        let left = found.by_reason.iter();
+        Summary {
+            taken: taken.map(|of| ((of.operator.clone(), of.kind.clone()), of.count)).collect(),
+            left: left.map(|of| (of.reason.clone(), of.count)).collect(),
+            others: found.passed_over,
+            notes: Vec::new(),
+        }
+    }
+
+    /// As a server tells it, with these letters.
+    pub fn found(self, items: Vec<Value>, matching: u64, complete: bool) -> LettersFound {
+        let (replayable, staying) = (self.taken(), self.left());
+        let by_kind = self.taken.into_iter();
+        let by_reason = self.left.into_iter();
+        LettersFound {
+            items,
+            replayable,
+            staying,
+            matching,
+            complete,
+            by_kind: by_kind.map(|((operator, kind), count)| OfKind { operator, kind, count }).collect(),
+            by_reason: by_reason.map(|(reason, count)| OfReason { reason, count }).collect(),
+            passed_over: self.others,
+        }
+    }
+
     /// How many a replay would take.
     pub fn taken(&self) -> u64 {
         self.taken.values().sum()
@@ -60,6 +91,12 @@ impl Summary {
     /// How many it would leave.
     pub fn left(&self) -> u64 {
         self.left.values().sum()
+    }
+
+    /// How many it would leave, as a sentence ends.
+    pub fn stay(&self) -> String {
+        let left = self.left();
+        format!("{left} {}", if left == 1 { "stays" } else { "stay" })
     }
 
     /// Lines for people.

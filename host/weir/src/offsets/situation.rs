@@ -6,7 +6,7 @@ use crate::commands::PipelineOptions;
 use crate::connectors::PlanConnectors;
 use crate::failure::Failure;
 use crate::online;
-use crate::prepared_pipeline::{self, Missing, PreparedPipeline};
+use crate::prepared_pipeline::{self, PreparedPipeline};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use weir_kafka::{KafkaCluster, Level};
@@ -95,7 +95,7 @@ impl Situation {
         let data_dir = DataDir::open(data_dir)?;
         let engine =
             Engine::new(Some(data_dir.compiled())).map_err(|error| Failure::failed(error.to_string()))?;
-        let prepared = prepared_pipeline::prepare(&file, &engine, Missing::Refused)?;
+        let prepared = prepared_pipeline::prepare(&file, &engine)?;
         let spec = &prepared.plan.spec;
         let directory = data_dir.pipeline(&spec.name, &Owner::of(&spec.id_prefix, &spec.name))?;
         let called = called_by(&pipeline.file, data_dir.path(), &prepared.plan);
@@ -108,7 +108,7 @@ impl Situation {
     pub fn beside(pipeline: &PipelineOptions, data_dir: &Path) -> Result<Situation, Failure> {
         let file = prepared_pipeline::read_file(&pipeline.file, &pipeline.overrides)?;
         let engine = Engine::new(None).map_err(|error| Failure::failed(error.to_string()))?;
-        let prepared = prepared_pipeline::prepare(&file, &engine, Missing::Refused)?;
+        let prepared = prepared_pipeline::prepare(&file, &engine)?;
         let called = called_by(&pipeline.file, data_dir, &prepared.plan);
         Situation::look_beside(prepared, data_dir, called)
     }

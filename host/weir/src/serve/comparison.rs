@@ -34,6 +34,10 @@ pub fn compare(
         refusals.extend(moved.unwrap_or_default());
     }
     let mut warnings: Vec<String> = prepared.plan.advice().iter().map(ToString::to_string).collect();
+    if manifest.is_some() {
+        let renamed = old_prepared.as_ref().map(|old| next_start::renamed(&old.plan, &prepared.plan));
+        warnings.extend(renamed.unwrap_or_default());
+    }
     if way == Way::Swap {
         warnings.extend(sinks_that_keep(&prepared.plan));
     }

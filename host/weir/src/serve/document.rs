@@ -3,7 +3,7 @@
 use super::allowed::Allowed;
 use crate::failure::Failure;
 use crate::pipeline_file::PipelineFile;
-use crate::prepared_pipeline::{self, Missing, PreparedPipeline};
+use crate::prepared_pipeline::{self, PreparedPipeline};
 use std::path::Path;
 use weir_control::host::{PipelineDocument, Reason, Refused};
 use weir_protocol::plan::Problem;
@@ -44,7 +44,7 @@ pub fn prepare(
     engine: &Engine,
 ) -> Result<PreparedPipeline, Refused> {
     let file = read(document, allowed)?;
-    prepared_pipeline::prepare(&file, engine, Missing::Refused).map_err(invalid)
+    prepared_pipeline::prepare(&file, engine).map_err(invalid)
 }
 
 /// A file with problems.

@@ -44,6 +44,9 @@ pub fn prepare(
     selection: &Selection,
 ) -> Result<PreparedPipeline, Refused> {
     let prepared = document::prepare(asked, host.allowed(), host.engine())?;
+    if let Some((name, why)) = prepared.plan.unknown_operator(selection) {
+        return Err(invalid(format!("operator {name:?}: {why}")));
+    }
     prepared.with_replay(selection).map_err(|problems| {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Refused {
@@ -75,11 +78,11 @@ impl WeirHost {
             letters.may_come_back().map_err(refused)?;
         }
         if asked.read_max == Some(0) {
-            return Ok(LettersFound { items: Vec::new(), replayable: 0, staying: 0, complete: false });
+            return Ok(Summary::default().found(Vec::new(), 0, false));
         }
-        let (mut items, mut summary) = (Vec::new(), Summary::default());
+        let (mut items, mut summary, mut matching) = (Vec::new(), Summary::default(), 0);
         let (mut read_count, mut complete, begun) = (0, true, Instant::now());
-        let read = letters.read(asked.all, |found| {
+        let read = letters.read(asked.all || asked.at.is_some(), |found| {
             let is_enough =
                 asked.read_max.is_some_and(|most| read_count >= most) && items.len() >= asked.limit;
             if is_enough || read_count % LOOK_AT_CLOCK_EVERY == 0 && begun.elapsed() > READ_FOR_MAX {
@@ -90,12 +93,17 @@ impl WeirHost {
             if found.open {
                 summary.add(found);
             }
-            if found.is_asked_for() && items.len() < asked.limit {
+            let is_asked_for = match &asked.at {
+                Some(at) => *at == format!("{}:{}", found.partition, found.offset),
+                None => found.is_asked_for(),
+            };
+            matching += u64::from(is_asked_for);
+            if is_asked_for && items.len() < asked.limit {
                 items.push(if asked.records { with_record(found)? } else { line_of_json(found) });
             }
             Ok(true)
         });
         read.map_err(refused)?;
-        Ok(LettersFound { items, replayable: summary.taken(), staying: summary.left(), complete })
+        Ok(summary.found(items, matching, complete))
     }
 }

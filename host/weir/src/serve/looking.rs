@@ -46,7 +46,7 @@ pub fn look(host: &WeirHost, document: &PipelineDocument) -> Result<Vec<OnlineCh
             Outcome::Warning => CheckOutcome::Warning,
             Outcome::Failed => CheckOutcome::Failed,
             Outcome::Refused => CheckOutcome::Refused,
-            Outcome::Unknown => CheckOutcome::Unknown,
+            Outcome::Unasked => CheckOutcome::Unasked,
         },
         message,
     };

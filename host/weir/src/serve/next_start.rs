@@ -5,7 +5,7 @@ use std::path::Path;
 use weir_local::files_source::{FilesSource, FilesSourceOptions};
 use weir_protocol::connector::Source;
 use weir_protocol::manifest::{Manifest, SourcePosition};
-use weir_protocol::plan::{Plan, SinkKind, SourceKind, SourceSpec};
+use weir_protocol::plan::{Plan, SinkKind, SinkSpec, SourceKind, SourceSpec};
 use weir_protocol::position::Partition;
 use weir_runtime::keyed_start;
 
@@ -27,6 +27,35 @@ pub fn moved_sinks(old: &Plan, new: &Plan) -> Vec<String> {
         })
     });
     moved.collect()
+}
+
+/// Sources and sinks that are called otherwise and are otherwise as they were: nothing that is known of them counts for
+/// the new name.
+pub fn renamed(old: &Plan, new: &Plan) -> Vec<String> {
+    let mut lines = Vec::new();
+    for is in &new.spec.sources {
+        let same = |was: &&SourceSpec| was.kind == is.kind;
+        let is_new = !old.spec.sources.iter().any(|was| was.name == is.name);
+        let gone = |was: &&SourceSpec| !new.spec.sources.iter().any(|is| is.name == was.name);
+        if let Some(was) = old.spec.sources.iter().filter(same).find(gone).filter(|_| is_new) {
+            lines.push(format!(
+                "source.{}: it was {} before, and a source that is renamed begins anew: its positions belong to {}, and a start from the offsets of a consumer group is refused; keep the name to go on",
+                is.name, was.name, was.name
+            ));
+        }
+    }
+    for is in &new.spec.sinks {
+        let same = |was: &&SinkSpec| was.kind == is.kind;
+        let is_new = !old.spec.sinks.iter().any(|was| was.name == is.name);
+        let gone = |was: &&SinkSpec| !new.spec.sinks.iter().any(|is| is.name == was.name);
+        if let Some(was) = old.spec.sinks.iter().filter(same).find(gone).filter(|_| is_new) {
+            lines.push(format!(
+                "sink.{}: it was {} before, and under its new name it begins anew: what {} has decided and not published yet is not known to it; keep the name to go on",
+                is.name, was.name, was.name
+            ));
+        }
+    }
+    lines
 }
 
 /// Key groups of the state that the document divides otherwise.
@@ -86,7 +115,7 @@ fn none_known(positions: &[SourcePosition], inputs: &[(&SourceSpec, Option<Vec<P
     known.dedup();
     let lines = inputs.iter().map(|(source, _)| {
         format!(
-            "source.{}: the newest checkpoint knows none of the inputs that the pipeline would read, but {}; keep the source's name and its inputs, or make another pipeline",
+            "source.{}: the newest checkpoint knows none of the inputs that the pipeline would read, but {}; under another name a source begins anew; keep the source's name and its inputs, or make another pipeline",
             source.name,
             known.join(", ")
         )
@@ -104,7 +133,7 @@ fn misplaced(positions: &[SourcePosition], source: &str, found: &[Partition]) ->
             && !of.any(|old| old.source == source)
         {
             lines.push(format!(
-                "source.{source}: the newest checkpoint has the position of {partition} under the name {before}; call the source {before} again"
+                "source.{source}: the newest checkpoint has the position of {partition} under the name {before}, and under another one it would begin anew; call the source {before} again"
             ));
         }
     }

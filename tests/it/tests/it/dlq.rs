@@ -1,5 +1,6 @@
 //! Dead letters that come back: `weir dlq list`, `show`, `replay`, with kills at every step of a replay.
 
+use crate::harness::guests::weir;
 use crate::harness::job::{Job, PARTITIONS};
 use crate::harness::model;
 use crate::harness::record::Record;
@@ -131,7 +132,7 @@ fn a_replay_that_is_killed_anywhere_replays_each_letter_once() {
         let mut killed = job.command(&["dlq", "replay"], &[], &[("WEIR_KILL_AT", place)]);
         killed.dies();
         let log = dlq(&job, "replay", &[]).log();
-        assert!(log.contains("letters replayed") || log.contains("nothing to replay"), "{place}: {log}");
+        assert!(log.contains(" replayed") || log.contains("nothing to replay"), "{place}: {log}");
         complete(&job, &input);
         assert!(dlq(&job, "replay", &[]).log().contains("nothing to replay"), "{place}");
     }
@@ -273,16 +274,43 @@ fn what_a_replay_refuses_is_one_line() {
         weir.ends_with(code);
         weir.log()
     };
-    assert!(
-        said(&job, &["--operator", "nobody"], 2)
-            .contains("operator.nobody: the pipeline has no such operator")
-    );
+    let nobody = said(&job, &["--operator", "nobody"], 2);
+    let blamed = "--operator nobody: the pipeline has no such operator; it has hostile";
+    assert!(nobody.contains(blamed) && !nobody.contains("pipeline.toml"), "{nobody}");
     assert!(said(&job, &["--since", "yesterday"], 2).contains("--since \"yesterday\""));
     let mut running = job.start();
     running.await_log("starting");
     assert!(said(&job, &[], 1).contains("is in use by another weir"));
     let listed = dlq(&job, "list", &[]).log();
     assert!(listed.contains("3 open letters can be replayed"), "{listed}");
+}
+
+/// What the command line says to a server.
+fn client(server: &Server, words: &[&str], options: &[&str]) -> String {
+    let mut command = std::process::Command::new(weir());
+    command.args(words).args(options).env("WEIR_SERVER", server.url("")).env("WEIR_TOKEN", server.token());
+    let output = command.output().expect("weir starts");
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+fn sorted(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn letters_of_a_data_directory_that_this_weir_cannot_read_are_not_listed() {
+    let job = sick("dlq-format", "");
+    produce(&job, 0);
+    job.run_to_end();
+    let newer = r#"{"version":7,"level":9,"readable_by":"9.0.0","written_by":"9.0.0"}"#;
+    std::fs::write(job.data_dir().join("format.json"), newer).unwrap();
+    for command in ["list", "show"] {
+        let mut refused = job.command(&["dlq", command], &[], &[]);
+        refused.ends_with(4);
+        assert!(refused.last_line().contains("it is of feature level 9"), "{}", refused.last_line());
+    }
 }
 
 #[test]
@@ -299,6 +327,24 @@ fn a_served_pipeline_replays_its_letters_and_goes_on() {
     let shown = server.get(&format!("{path}?records=true")).expect(200);
     assert_eq!(shown["items"][0]["letter"]["value"], "poison", "{shown}");
     server.get(&format!("{path}?kind=boom")).expect(422);
+    // The same lines as beside the data directory, and the same counts.
+    let data = job.data_dir().display().to_string();
+    for options in [&[][..], &["--limit", "2"], &["--kind", "timeout"], &["--all"]] {
+        let local = job.printed(&["dlq", "list"], &[options, &["--data-dir", &data]].concat(), &[]);
+        let (local, remote) = (sorted(&local.1), sorted(&client(&server, &["dlq", "list", &name], options)));
+        match options.contains(&"--limit") {
+            // Which two come first is up to the partitions.
+            true => assert_eq!(local.len(), remote.len(), "{remote:#?}"),
+            false => assert_eq!(local, remote),
+        }
+    }
+    let (topic, partition, offset) =
+        (&listed["items"][0]["topic"], &listed["items"][0]["partition"], &listed["items"][0]["offset"]);
+    let place = format!("{}:{partition}:{offset}", topic.as_str().unwrap());
+    let one = client(&server, &["dlq", "show", &name], &["--at", &place]);
+    assert_eq!(one.lines().count(), 1, "{one}");
+    let none = client(&server, &["dlq", "show", &name], &["--at", "nowhere:0:0"]);
+    assert!(none.contains("--at nowhere:0:0: there is no such letter"), "{none}");
     let replay = format!("{path}/replay");
     let refused = server.post(&replay, &json!({ "operators": ["nobody"] })).expect(422);
     assert!(refused.to_string().contains("the pipeline has no such operator"), "{refused}");
@@ -342,7 +388,7 @@ fn letters_whose_place_is_only_in_manifests_come_back_when_no_older_weir_can_for
     assert!(refused.last_line().contains("`weir upgrade finalize` first"), "{}", refused.last_line());
     let data = job.data_dir().display().to_string();
     Weir::start(&["upgrade", "finalize", "--data-dir", &data], &[], &job.path("finalize.log")).ends_with(0);
-    assert!(dlq(&job, "replay", &[]).log().contains("1 letters replayed"));
+    assert!(dlq(&job, "replay", &[]).log().contains("1 letter replayed"));
     assert_eq!(job.values("files"), ["fine", "poison"]);
 }
 
@@ -410,7 +456,7 @@ fn letters_come_back_into_a_drained_pipeline_only_when_a_person_says_so() {
     let mut refused = job.command(&["dlq", "replay"], &[], &[]);
     refused.ends_with(4);
     assert!(refused.last_line().contains("--restart-finished"), "{}", refused.last_line());
-    assert!(dlq(&job, "replay", &["--restart-finished"]).log().contains("1 letters replayed"));
+    assert!(dlq(&job, "replay", &["--restart-finished"]).log().contains("1 letter replayed"));
     let counts: Vec<String> = job.cluster.read_committed(&output).iter().map(Record::text).collect();
     assert_eq!(counts, ["1", "2"]);
 }

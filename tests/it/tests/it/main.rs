@@ -46,6 +46,7 @@ mod operator_authors;
 mod poison;
 mod probes;
 mod processed;
+mod refused_starts;
 mod replay_keeps;
 mod sample_records;
 mod savepoint_archives;

@@ -170,3 +170,24 @@ fn offsets_show_tells_where_a_pipeline_stands() {
         assert!(show.log().contains(&format!("{}:{partition}", job.topic("in"))), "{}", show.log());
     }
 }
+
+#[test]
+fn a_source_that_is_renamed_is_refused_until_its_positions_are_taken_over() {
+    let mut job = Job::processed("renamed");
+    job.cluster.produce(&job.topic("in"), &Record::numbered_batch(PARTITIONS, 5));
+    job.run_to_end();
+    job.text = job
+        .text
+        .replace("[source.orders]", "[source.sales]")
+        .replace("input = \"orders\"", "input = \"sales\"");
+    let mut refused = job.start_with(&["--until-end"], &[]);
+    refused.ends_with(4);
+    let line = refused.last_line();
+    for part in ["under the name orders, and source sales reads it now", "begins anew", " --to-current`"] {
+        assert!(line.contains(part), "{part:?} is not in {line}");
+    }
+    job.command(&["offsets", "reset"], &["--to-current", "--execute"], &[]).ends_with(0);
+    job.cluster.produce(&job.topic("in"), &Record::numbered_batch(PARTITIONS, 10)[5 * PARTITIONS as usize..]);
+    job.run_to_end();
+    assert_eq!(job.cluster.read_committed(&job.topic("out")).len(), 10 * PARTITIONS as usize);
+}

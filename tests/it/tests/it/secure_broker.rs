@@ -166,22 +166,27 @@ impl SecureBroker {
 
 /// The lines of `weir explain` without which a pipeline does not run.
 pub fn needed_lines(job: &Job, user: &User) -> Vec<String> {
-    lines(job, user, true)
+    lines(job, user, "run")
 }
 
 /// Those without which it guesses.
 pub fn advised_lines(job: &Job, user: &User) -> Vec<String> {
-    lines(job, user, false)
+    lines(job, user, "limits")
 }
 
-fn lines(job: &Job, user: &User, needed: bool) -> Vec<String> {
+/// Those without which its dead letters cannot be looked at or sent back.
+pub fn dead_letter_lines(job: &Job, user: &User) -> Vec<String> {
+    lines(job, user, "dead_letters")
+}
+
+fn lines(job: &Job, user: &User, need: &str) -> Vec<String> {
     let environment = [("KAFKA_PASSWORD", user.password.as_str())];
     let (code, text) = job.printed(&["explain"], &["--format", "json"], &environment);
     assert_eq!(code, 0, "{text}");
     assert!(!text.contains(&user.password), "the password is in:\n{text}");
     let explained: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let permissions = explained["clusters"][0]["permissions"].as_array().expect("a list");
-    let of_kind = permissions.iter().filter(|one| one["needed"] == needed);
+    let of_kind = permissions.iter().filter(|one| one["need"] == need);
     of_kind.map(|one| one["command"].as_str().expect("a line").to_owned()).collect()
 }
 

@@ -4,7 +4,7 @@
 use crate::harness::job::{Job, PARTITIONS};
 use crate::harness::record::Record;
 use crate::harness::weir::Weir;
-use crate::secure_broker::{User, advised_lines, needed_lines, secure};
+use crate::secure_broker::{User, advised_lines, dead_letter_lines, needed_lines, secure};
 
 fn processed(stem: &str, user: &User) -> Job {
     let job = secure().job(stem, user, &[]).with_processed();
@@ -58,6 +58,40 @@ fn a_pipeline_whose_sources_are_elsewhere_needs_to_read_the_topic_that_holds_its
         "{lines:#?}"
     );
     assert_eq!(job.cluster.read_committed(&topic).len(), 10);
+}
+
+#[test]
+fn dead_letters_come_back_with_the_lines_that_explain_has_for_them_and_not_without() {
+    let user = secure().user();
+    let mut job = secure().job("letters", &user, &[]);
+    let (input, output, dead) = (job.create_topic("in"), job.create_topic("out"), job.create_topic("dead"));
+    job.add_kafka_source("orders", &input);
+    let rest = "config = { behaviour = \"trap_on_value\" }\non_error = { dead_letter = \"dead\" }";
+    job.add_operator("hostile", "orders", "hostile_guests", rest);
+    job.add_kafka_sink("out", "hostile", &output);
+    job.add(&format!("[sink.dead]\nkind = \"kafka\"\ntopic = \"{dead}\""));
+    job.cluster.produce(&input, &[Record::of(0, "poison").keyed("a"), Record::of(1, "good").keyed("b")]);
+    // The pipeline itself runs without them.
+    let needed = needed_lines(&job, &user);
+    needed.iter().for_each(|line| secure().grant(line));
+    run_to_end(&job, &user).ends_with(0);
+    job.text = job.text.replace("trap_on_value", "pass");
+
+    let lines = dead_letter_lines(&job, &user);
+    let [read] = lines.as_slice() else { panic!("{lines:#?}") };
+    assert!(read.ends_with(&format!("--operation Read --topic {dead}")) && !needed.contains(read), "{read}");
+    let environment = [("KAFKA_PASSWORD", user.password.as_str())];
+    for command in ["list", "replay"] {
+        let mut weir = job.command(&["dlq", command], &[], &environment);
+        assert_ne!(weir.exit_code(), 0, "dlq {command} works without {read}");
+        let line = weir.last_line();
+        assert!(line.ends_with(&format!("to allow it: {read}")), "dlq {command}: {line}");
+    }
+    secure().grant(read);
+    let mut weir = job.command(&["dlq", "replay"], &[], &environment);
+    weir.ends_with(0);
+    assert!(weir.log().contains("1 letter replayed"), "{}", weir.log());
+    assert_eq!(job.cluster.read_committed(&output).len(), 2);
 }
 
 #[test]

@@ -32,6 +32,12 @@ fn a_files_sink_keeps_its_directory_or_gets_another_name() {
     let moved = job.text.replace(&old, &new);
     let plan = planned(&server, &job, &moved);
     refused(&plan, &["sink.out.directory: ", &format!("{}-new", job.name), "another name"]);
+    let renamed = job.text.replace("[sink.out]", "[sink.out2]");
+    let warnings = planned(&server, &job, &renamed)["warnings"].to_string();
+    assert!(
+        warnings.contains("sink.out2: it was out before") && warnings.contains("begins anew"),
+        "{warnings}"
+    );
     let renamed = moved.replace("[sink.out]", "[sink.out2]");
     assert_eq!(planned(&server, &job, &renamed)["refusals"], json!([]));
     server.apply(&job.name);
@@ -65,7 +71,7 @@ fn a_source_whose_positions_go_by_its_name_keeps_it() {
     let renamed =
         job.text.replace("[source.made]", "[source.other]").replace("input = \"made\"", "input = \"other\"");
     let plan = planned(&server, &job, &renamed);
-    refused(&plan, &["source.other: ", "source made", "keep the source's name"]);
+    refused(&plan, &["source.other: ", "source made", "begins anew", "keep the source's name"]);
     let plan = planned(&server, &job, &job.text);
     assert_eq!((&plan["refusals"], &plan["way"]), (&json!([]), &json!("nothing")), "{plan}");
 }

@@ -54,6 +54,7 @@ fn before_the_first_start_every_check_is_told_and_nothing_is_made() {
             &format!("ok       consumer group {}: no members", job.group()),
             &format!("ok       topic {}: {PARTITIONS} partition(s)", job.topic("in")),
             &format!("warning  topic {}: ", job.topic("out")),
+            "ok       operator prefix: its component opens with this configuration",
             "ok       data directory: ",
             &format!("ok       decision: a first start: {PARTITIONS} partition(s)"),
             "unasked  kafka.main permissions: ",
@@ -176,7 +177,93 @@ fn a_server_explains_a_draft_checks_it_online_and_has_the_schema() {
     assert_eq!(outcome("kafka.main.brokers"), Some(&json!("ok")), "{plan}");
     assert_eq!(outcome("decision"), Some(&json!("ok")), "{plan}");
 
+    // The command line says it in the words of `weir validate --online`, and speaks of commands.
+    let client = |words: &[&str]| {
+        let mut command = std::process::Command::new(guests::weir());
+        command.args(words).env("WEIR_SERVER", server.url("")).env("WEIR_TOKEN", server.token());
+        let output = command.output().expect("weir starts");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let file = job.path(&format!("{}.toml", job.name));
+    std::fs::write(&file, &text).unwrap();
+    let planned = client(&["pipeline", "plan", &file.display().to_string(), "--online"]);
+    says(&planned, &["  ok       decision: a first start", "  unasked  kafka.main permissions: "]);
+    let stopped = client(&["pipeline", "stop", &job.name]);
+    says(&stopped, &[&format!("{} was never applied: there is nothing to stop", job.name)]);
+    let refused = client(&["dlq", "list", "no-such-pipeline"]);
+    says(&refused, &["`weir apply no-such-pipeline.toml` makes it"]);
+
     let schema = server.get("/v1/schema/pipeline").expect(200);
     let output = std::process::Command::new(guests::weir()).arg("schema").output().expect("weir starts");
     assert_eq!(schema, serde_json::from_slice::<Value>(&output.stdout).expect("JSON"));
+}
+
+#[test]
+fn a_position_whose_records_were_deleted_is_refused_before_the_start_and_its_command_helps() {
+    let job = Job::processed("look-deleted");
+    let topic = job.topic("in");
+    job.cluster.produce(&topic, &Record::numbered_batch(PARTITIONS, 5));
+    job.run_to_end();
+    let (code, text) = validated(&job, &[]);
+    assert_eq!(code, 0, "{text}");
+    job.cluster.produce(&topic, &Record::numbered_batch(PARTITIONS, 5));
+    job.cluster.delete_records(&topic, PARTITIONS, 8);
+    let (code, text) = validated(&job, &[]);
+    assert_eq!(code, 4, "{text}");
+    says(
+        &text,
+        &[
+            &format!(
+                "FAILED   decision: topic {topic} partition 0: offset 5 is not there any more (it has 8 to 10)"
+            ),
+            &format!(" --topic {topic}:0 --to-earliest`"),
+        ],
+    );
+    let mut weir = job.start_with(&["--until-end"], &[]);
+    weir.ends_with(4);
+    assert!(weir.last_line().contains(": offset 5 is not there any more (it has 8 to 10"), "{}", weir.log());
+
+    job.command(&["offsets", "reset"], &["--to-earliest", "--execute"], &[]).ends_with(0);
+    let (code, text) = validated(&job, &[]);
+    assert_eq!(code, 0, "{text}");
+}
+
+#[test]
+fn a_data_directory_without_a_checkpoint_is_not_said_to_have_one() {
+    let job = Job::processed("look-empty");
+    // Looking at offsets makes the directory the pipeline's own.
+    job.command(&["offsets", "show"], &[], &[]).ends_with(0);
+    let (code, text) = validated(&job, &[]);
+    assert_eq!(code, 0, "{text}");
+    says(&text, &["belongs to this pipeline, and has no checkpoint of it yet", "decision: a first start: "]);
+    job.run_to_end();
+    let (_, text) = validated(&job, &[]);
+    assert!(
+        text.contains(" has 1 checkpoint of this pipeline") || text.contains(" checkpoints of this pipeline"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_component_that_is_not_there_or_refuses_its_configuration_is_a_problem_of_the_file() {
+    let mut job = Job::local("look-component");
+    job.add("[source.made]\nkind = \"generator\"\ncount = 3");
+    job.add_operator("only", "made", "filter_json", "config = { field = \"a..b\", equals = \"1\" }");
+    job.add_files_sink("files", "only");
+    let refused = "operator only refused to open: field \"a..b\" is no dotted path";
+    for options in [&[][..], &["--online"]] {
+        let (code, text) = job.printed(&["validate"], options, &[]);
+        assert_eq!(code, 2, "{text}");
+        says(&text, &[refused, "pipeline.toml:"]);
+    }
+    job.start_with(&["--until-end"], &[]).ends_with(1);
+
+    let good = job.text.replace("a..b", "a.b");
+    job.text = good.clone();
+    let (code, text) = job.printed(&["validate"], &[], &[]);
+    assert_eq!(code, 0, "{text}");
+    job.text = good.replace("filter_json.wasm", "no_such.wasm");
+    let (code, text) = job.printed(&["validate"], &[], &[]);
+    assert_eq!(code, 2, "{text}");
+    says(&text, &["operator.only.component", "no_such.wasm cannot be read: "]);
 }

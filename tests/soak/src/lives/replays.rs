@@ -30,7 +30,7 @@ impl Soak {
         let said = weir
             .log()
             .lines()
-            .find(|line| line.contains("letters replayed") || line.contains("nothing to replay"))
+            .find(|line| line.ends_with(" replayed") || line.contains("nothing to replay"))
             .map(str::to_owned);
         match (weir.exit_code(), said) {
             (0, Some(said)) => format!("{said}, in {took:.2?}"),

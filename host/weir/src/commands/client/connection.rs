@@ -1,5 +1,6 @@
 //! Which server, which token, and requests to it.
 
+use super::hints;
 use crate::failure::{Exit, Failure};
 use serde::Deserialize;
 use serde_json::Value;
@@ -245,7 +246,7 @@ fn refused(status: u16, body: &Value, server: &str) -> Failure {
         other => vec![line_of(other)],
     };
     details.retain(|line| !line.is_empty());
-    let hint = text("hint").map_or_else(String::new, |hint| format!("; {hint}"));
+    let hint = text("hint").map_or_else(String::new, |hint| format!("; {}", hints::with_commands(&hint)));
     let code = text("code").unwrap_or_default();
     let hint = match status {
         401 => {

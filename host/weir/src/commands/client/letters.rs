@@ -1,11 +1,15 @@
 //! Dead letters of a server's pipeline, over HTTP.
 
-use super::connection::{Connection, ServerOptions};
+use super::connection::{Connection, OutputFormat, ServerOptions};
 use super::table;
+use crate::dead_letters::listing;
+use crate::dead_letters::summary::Summary;
 use crate::failure::{Exit, Failure};
 use serde_json::{Value, json};
 use std::path::Path;
+use weir_control::host::LettersFound;
 use weir_protocol::connector::FailureKind;
+use weir_protocol::counted::counted;
 
 /// Dead letters of one pipeline of a server.
 pub struct Remote<'a> {
@@ -24,15 +28,8 @@ pub struct Wanted<'a> {
     pub since: Option<&'a str>,
 }
 
-const LETTER: &[table::Column] = &[
-    ("topic", "topic"),
-    ("partition", "partition"),
-    ("offset", "offset"),
-    ("operator", "operator"),
-    ("kind", "kind"),
-    ("attempt", "attempt"),
-    ("message", "message"),
-];
+/// Letters that a server tells at once.
+const LIMIT_MAX: u64 = 1000;
 
 impl<'a> Remote<'a> {
     /// The server, where one is named: then the pipeline is named too, and is no file of this machine.
@@ -49,8 +46,55 @@ impl<'a> Remote<'a> {
         Ok(Some(Remote { server, connection: server.connect()?, pipeline }))
     }
 
-    /// Shows letters; with `records` as JSON lines.
-    pub fn list(&self, wanted: &Wanted<'_>, all: bool, records: bool, limit: u64) -> Result<Exit, Failure> {
+    /// A line per letter.
+    pub fn list(&self, wanted: &Wanted<'_>, all: bool, limit: u64, lines: bool) -> Result<Exit, Failure> {
+        let answer = self.connection.get(&self.path(wanted, &format!("?all={all}{}", of_limit(limit)))?)?;
+        if !lines && self.server.output == OutputFormat::Json {
+            table::json(&answer);
+            return Ok(Exit::Done);
+        }
+        let found = read(answer)?;
+        if lines {
+            print_lines(&found.items);
+            return Ok(Exit::Done);
+        }
+        let mut text = String::new();
+        if !found.items.is_empty() {
+            text = listing::heading() + "\n";
+        }
+        found.items.iter().for_each(|letter| text += &(listing::line(letter) + "\n"));
+        let hidden = found.matching.saturating_sub(found.items.len() as u64);
+        text += &listing::end(&Summary::told(&found), hidden);
+        if !found.complete {
+            text += "these numbers are of the letters that were read, and there are more: `weir dlq replay --dry-run` counts all\n";
+        }
+        table::print(&text);
+        Ok(Exit::Done)
+    }
+
+    /// Letters with their records, as JSON lines; with `at` only that one.
+    pub fn show(
+        &self,
+        wanted: &Wanted<'_>,
+        all: bool,
+        at: Option<&str>,
+        limit: u64,
+    ) -> Result<Exit, Failure> {
+        let mut query = format!("?all={all}&records=true{}", of_limit(limit));
+        at.into_iter().for_each(|at| query += &format!("&at={}", encoded(at)));
+        let found = read(self.connection.get(&self.path(wanted, &query)?)?)?;
+        match at {
+            Some(at) if found.items.is_empty() => Err(Failure::configuration(format!(
+                "--at {at}: there is no such letter; `weir dlq list --all` names them"
+            ))),
+            _ => {
+                print_lines(&found.items);
+                Ok(Exit::Done)
+            }
+        }
+    }
+
+    fn path(&self, wanted: &Wanted<'_>, query: &str) -> Result<String, Failure> {
         let one = |what: &str, given: Option<&str>, more: bool| match (given, more) {
             (_, true) => Err(Failure::configuration(format!(
                 "--{what}: a server lists letters of one {what} at a time"
@@ -58,21 +102,11 @@ impl<'a> Remote<'a> {
             (Some(given), false) => Ok(format!("&{what}={}", encoded(given))),
             (None, false) => Ok(String::new()),
         };
-        let mut query = format!("?limit={}&all={all}&records={records}", limit.clamp(1, 1000));
+        let mut query = query.to_owned();
         query += &one("operator", wanted.operators.first().map(String::as_str), wanted.operators.len() > 1)?;
         query += &one("kind", wanted.kinds.first().map(|kind| kind.name()), wanted.kinds.len() > 1)?;
         query += &one("since", wanted.since, false)?;
-        let path = format!("/v1/pipelines/{}/dead-letters{query}", self.pipeline);
-        let found = self.connection.get(&path)?;
-        if records {
-            for letter in found["items"].as_array().into_iter().flatten() {
-                table::print(&format!("{letter}\n"));
-            }
-            return Ok(Exit::Done);
-        }
-        table::list(self.server.output, &found, LETTER);
-        self.tell(&found, "can be replayed");
-        Ok(Exit::Done)
+        Ok(format!("/v1/pipelines/{}/dead-letters{query}", self.pipeline))
     }
 
     /// Sends letters back.
@@ -93,7 +127,12 @@ impl<'a> Remote<'a> {
         let path = format!("/v1/pipelines/{}/dead-letters/replay", self.pipeline);
         let answer = self.connection.post(&path, &body)?;
         match dry_run {
-            true => self.tell(&answer, "would be replayed"),
+            true if self.server.output == OutputFormat::Json => table::json(&answer),
+            true => {
+                let summary = Summary::told(&read(answer)?);
+                let letters = counted(summary.taken(), "letter");
+                table::print(&format!("{letters} would be replayed, {}\n{}", summary.stay(), summary.text()));
+            }
             false => println!(
                 "{} stops, replays its dead letters, and goes on; `weir pipeline events {}` says \"replayed\" when it has, and \"replay_failed\" or \"replay_stopped\" when it has not",
                 self.pipeline, self.pipeline
@@ -101,13 +140,19 @@ impl<'a> Remote<'a> {
         }
         Ok(Exit::Done)
     }
+}
 
-    fn tell(&self, found: &Value, what: &str) {
-        if self.server.output == super::connection::OutputFormat::Table {
-            let of = if found["complete"] == false { "of the first letters that were read, " } else { "" };
-            println!("{of}{} letters {what}, {} stay", found["replayable"], found["staying"]);
-        }
-    }
+fn of_limit(limit: u64) -> String {
+    format!("&limit={}", limit.clamp(1, LIMIT_MAX))
+}
+
+fn read(answer: Value) -> Result<LettersFound, Failure> {
+    serde_json::from_value(answer)
+        .map_err(|error| Failure::failed(format!("the server's answer cannot be read: {error}")))
+}
+
+fn print_lines(letters: &[Value]) {
+    letters.iter().for_each(|letter| table::print(&format!("{letter}\n")));
 }
 
 /// A value of a query.

@@ -2,9 +2,11 @@
 //!
 //! - [`connection`]: which server, which token, and requests
 //! - [`table`]: what is shown, as a table or as JSON
+//! - [`hints`]: routes in an error's hint, as commands
 //! - [`operators`], [`pipelines`], [`status`], [`swaps`], [`savepoints`], [`offsets`], [`tokens`]: the commands, noun by noun
 
 pub mod connection;
+mod hints;
 pub mod letters;
 pub mod offsets;
 pub mod operators;

@@ -171,7 +171,9 @@ fn show_plan(plan: &Value) {
     }
     for one in plan["online"].as_array().into_iter().flatten() {
         let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
-        table::print(&format!("  {:<8} {}: {}\n", text("outcome"), text("check"), text("message")));
+        let outcome = text("outcome");
+        let outcome = if matches!(outcome.as_str(), "failed" | "refused") { "FAILED" } else { &outcome };
+        table::print(&format!("  {outcome:<8} {}: {}\n", text("check"), text("message")));
     }
 }
 
@@ -242,7 +244,12 @@ fn start(options: &Start) -> Result<Exit, Failure> {
 fn act(options: &Named, what: &str) -> Result<Exit, Failure> {
     let path = format!("/v1/pipelines/{}/{what}", options.pipeline);
     let answer = options.server.connect()?.post(&path, &json!({}))?;
-    told(&options.server, &answer, &format!("{}: {what} is under way", options.pipeline));
+    let name = &options.pipeline;
+    let line = match answer["applied_revision"].is_null() {
+        true => format!("{name} was never applied: there is nothing to {what}"),
+        false => format!("{name}: {what} is under way"),
+    };
+    told(&options.server, &answer, &line);
     Ok(Exit::Done)
 }
 

@@ -14,6 +14,7 @@ use crate::prepared_pipeline::{self, PreparedPipeline};
 use crate::signals;
 use std::sync::Arc;
 use weir_kafka::Level;
+use weir_protocol::counted::counted;
 use weir_protocol::decision::Owner;
 use weir_runtime::clock::SystemClock;
 use weir_runtime::connect::Connectors;
@@ -62,7 +63,7 @@ fn replayed(options: &Options) -> Result<Exit, Failure> {
     if options.dry_run {
         let (_, mut letters) = super::look(&options.pipeline, &options.data, &selection)?;
         let summary = letters.count()?;
-        println!("{} letters would be replayed, {} stay", summary.taken(), summary.left());
+        println!("{} would be replayed, {}", counted(summary.taken(), "letter"), summary.stay());
         print!("{}", summary.text());
         return Ok(Exit::Done);
     }
@@ -86,7 +87,7 @@ fn replayed(options: &Options) -> Result<Exit, Failure> {
     let prepared = prepared.with_letters_until(&letters.ends());
     drop(letters);
     if before.taken() == 0 {
-        println!("nothing to replay: {} letters stay", before.left());
+        println!("nothing to replay: {}", before.stay());
         print!("{}", before.text());
         return Ok(Exit::Done);
     }
@@ -94,17 +95,16 @@ fn replayed(options: &Options) -> Result<Exit, Failure> {
     let meters = replay(options, prepared, owner, &data_dir, connectors.clone())?;
     let after = DeadLetters::open(&plan, &connectors, &directory)?.count()?;
     let again: u64 = meters.operators.iter().map(|operator| operator.dead_letters.get()).sum();
-    println!("{} letters replayed", before.taken());
+    println!("{} replayed", counted(before.taken(), "letter"));
     for note in &before.notes {
         println!("{note}");
     }
     if again > 0 {
-        println!("{again} records failed again: each is a new letter, with its attempt counted");
+        println!("{} failed again: each is a new letter, with its attempt counted", counted(again, "record"));
     }
-    println!(
-        "{} letters are open; `weir dlq list` tells which can be replayed",
-        after.taken() + after.left()
-    );
+    let open = after.taken() + after.left();
+    let are = if open == 1 { "is" } else { "are" };
+    println!("{} {are} open; `weir dlq list` tells which can be replayed", counted(open, "letter"));
     Ok(Exit::Done)
 }
 

@@ -33,7 +33,7 @@ pub struct Options {
 /// Shows them.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
     if let Some(remote) = Remote::of(&options.server, &options.pipeline.file)? {
-        return remote.list(&options.selection.wanted(), options.all, true, options.limit);
+        return remote.show(&options.selection.wanted(), options.all, options.at.as_deref(), options.limit);
     }
     let selection = options.selection.selection(now_ms())?;
     let (_, mut letters) = look(&options.pipeline, &options.data, &selection)?;

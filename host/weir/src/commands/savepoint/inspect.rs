@@ -3,6 +3,7 @@
 use super::{StoreOptions, time_text, verifier};
 use crate::failure::{Exit, Failure};
 use crate::pipeline_place::locate;
+use weir_protocol::counted::counted;
 use weir_runtime::savepoint_store::{load, verify};
 
 /// Options of `weir savepoint inspect`.
@@ -26,7 +27,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     println!("{:<12} {}", "checkpoint", savepoint.id);
     println!("{:<12} {}", "manifest", savepoint.manifest);
     println!("{:<12} {}", "created", time_text(savepoint.created_ms));
-    println!("{:<12} {} in {} files", "bytes", savepoint.size(), savepoint.files.len());
+    println!("{:<12} {} in {}", "bytes", savepoint.size(), counted(savepoint.files.len() as u64, "file"));
     let manifest = verify(&path, &savepoint, &verifier())?;
     if let Some(weir) = &manifest.written_by {
         println!("{:<12} weir {weir}", "written by");

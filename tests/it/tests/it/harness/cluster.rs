@@ -120,6 +120,17 @@ impl Cluster {
         assert!(result.iter().all(Result::is_ok), "{group}: {result:?}");
     }
 
+    /// Deletes the records of these partitions before an offset, as a retention does.
+    pub fn delete_records(&self, topic: &str, partitions: i32, before: i64) {
+        let mut list = TopicPartitionList::new();
+        for partition in 0..partitions {
+            list.add_partition_offset(topic, partition, Offset::Offset(before)).expect("an offset");
+        }
+        let result = wait(self.admin().delete_records(&list, &options())).expect("the broker answers");
+        let failed = result.elements().iter().any(|element| element.error().is_err());
+        assert!(!failed, "{topic}: {result:?}");
+    }
+
     /// Produces records to the partitions that they name, and waits until they are stored.
     pub fn produce(&self, topic: &str, records: &[Record]) {
         let producer = producer(&self.address);

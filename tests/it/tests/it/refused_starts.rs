@@ -1,0 +1,185 @@
+//! Starts that are refused without a server: the command that the line names gets further than the start.
+
+use crate::harness::guests::weir;
+use crate::harness::job::Job;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// A damage, by what is done to it between two runs.
+struct Damage {
+    name: &'static str,
+    /// Done between the first run and the second.
+    early: fn(&Job),
+    /// Done before the start that is refused.
+    late: fn(&mut Job),
+    options: &'static [&'static str],
+    /// What the refusal says.
+    says: &'static str,
+    /// The command that it names begins with this; none where every command would be refused.
+    names: Option<&'static str>,
+}
+
+/// Two files, an operator, files.
+fn job(name: &str) -> Job {
+    let mut job = Job::local(name);
+    for file in ["in-a.txt", "in-b.txt"] {
+        fs::write(job.path(file), "one\ntwo\nthree\n").unwrap();
+    }
+    job.add("[source.lines]\nkind = \"files\"\npath = \"in-*.txt\"\nformat = \"raw\"");
+    job.add_operator("prefix", "lines", "prefix", "");
+    job.add_files_sink("files", "prefix");
+    job
+}
+
+fn grow(job: &Job) {
+    for file in ["in-a.txt", "in-b.txt"] {
+        let text = fs::read_to_string(job.path(file)).unwrap();
+        fs::write(job.path(file), text + "four\n").unwrap();
+    }
+}
+
+fn write(path: &Path, text: &str) {
+    assert!(path.exists(), "{} is not there", path.display());
+    fs::write(path, text).unwrap();
+}
+
+const DAMAGES: &[Damage] = &[
+    Damage {
+        name: "format-damaged",
+        early: |_| {},
+        late: |job| write(&job.data_dir().join("format.json"), "{"),
+        options: &[],
+        says: "format.json is damaged",
+        names: None,
+    },
+    Damage {
+        name: "format-newer",
+        early: |_| {},
+        late: |job| {
+            let newer = r#"{"version":7,"level":9,"readable_by":"9.0.0","written_by":"9.0.0"}"#;
+            write(&job.data_dir().join("format.json"), newer);
+        },
+        options: &[],
+        says: "it is of feature level 9",
+        names: None,
+    },
+    Damage {
+        name: "other-owner",
+        early: |_| {},
+        late: |job| write(&job.pipeline_dir().join("OWNER"), "0123456789abcdef\n"),
+        options: &[],
+        says: "belongs to another pipeline",
+        names: Some("weir run "),
+    },
+    Damage {
+        name: "decision-damaged",
+        early: |_| {},
+        late: |job| write(&job.pipeline_dir().join("DECISION"), "{}"),
+        options: &[],
+        says: "cannot be used",
+        names: Some("weir savepoint create "),
+    },
+    Damage {
+        name: "decision-older",
+        early: |job| {
+            fs::copy(job.pipeline_dir().join("DECISION"), job.path("older")).unwrap();
+        },
+        late: |job| {
+            fs::copy(job.path("older"), job.pipeline_dir().join("DECISION")).unwrap();
+        },
+        options: &[],
+        says: "the file DECISION was brought back from an older copy",
+        names: Some("weir offsets reset "),
+    },
+    Damage {
+        name: "hint-damaged",
+        early: |_| {},
+        late: |job| write(&job.pipeline_dir().join("LAST_COMMITTED"), "nonsense"),
+        options: &[],
+        says: "LAST_COMMITTED is damaged",
+        names: Some("weir offsets show "),
+    },
+    Damage {
+        name: "checkpoint-gone",
+        early: |_| {},
+        late: |job| fs::remove_dir_all(job.pipeline_dir().join("checkpoints")).unwrap(),
+        options: &[],
+        says: "cannot be restored",
+        names: Some("weir offsets reset "),
+    },
+    Damage {
+        name: "input-changed",
+        early: |_| {},
+        late: |job| write(&job.path("in-b.txt"), "two\none\nthree\nfour\n"),
+        options: &[],
+        says: "what was read before is not what is there now",
+        names: Some("weir offsets reset "),
+    },
+    Damage {
+        name: "inputs-renamed",
+        early: |_| {},
+        late: |job| {
+            for file in ["a", "b"] {
+                let from = job.path(&format!("in-{file}.txt"));
+                fs::rename(from, job.path(&format!("other-{file}.txt"))).unwrap();
+            }
+            job.text = job.text.replace("in-*.txt", "other-*.txt");
+        },
+        options: &[],
+        says: "knows none of the inputs",
+        names: Some("weir offsets reset "),
+    },
+    Damage {
+        name: "no-savepoint",
+        early: |_| {},
+        late: |_| {},
+        options: &["--from-savepoint", "nosuch"],
+        says: "nosuch",
+        names: Some("weir savepoint list "),
+    },
+];
+
+/// What a shell in the job's directory makes of a command: whether it was refused, and what it said.
+fn typed(job: &Job, command: &str) -> (Option<i32>, String) {
+    let directory = weir().parent().expect("a directory");
+    let path = format!("{}:{}", directory.display(), std::env::var("PATH").unwrap_or_default());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).current_dir(job.path("")).env("PATH", path);
+    let output = shell.output().expect("a shell");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn what_a_refused_start_names_is_not_refused_for_the_same_reason() {
+    for Damage { name, early, late, options, says, names } in DAMAGES {
+        let mut job = job(name);
+        job.run_to_end();
+        early(&job);
+        grow(&job);
+        job.run_to_end();
+        late(&mut job);
+        let mut all = vec!["--until-end"];
+        all.extend(*options);
+        let mut start = job.start_with(&all, &[]);
+        start.ends_with(4);
+        let line = start.last_line();
+        assert!(line.contains(says), "{name}: {line}");
+        let Some(begins) = names else {
+            assert!(!line.contains("`weir offsets") && !line.contains("`weir run"), "{name}: {line}");
+            let (code, said) = typed(
+                &job,
+                &format!("weir offsets show pipeline.toml --data-dir {}", job.data_dir().display()),
+            );
+            assert!(code == Some(4) && said.contains(says), "{name}: it could have been named: {said}");
+            continue;
+        };
+        let command = line.rsplit('`').nth(1).expect("a command");
+        assert!(command.starts_with(begins), "{name}: {line}");
+        let (code, said) = typed(&job, command);
+        assert!(!said.contains(says) || code == Some(0), "{name}: {command}: {said}");
+        let needs_a_word = said.contains("--state");
+        assert!(code == Some(0) || needs_a_word || begins == &"weir run ", "{name}: {command}: {said}");
+    }
+}
