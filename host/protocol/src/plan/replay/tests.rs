@@ -74,7 +74,10 @@ fn what_cannot_be_replayed_says_why() {
     assert!(refused(stdout).contains("cannot be read again"));
     let nobody = Selection { operators: vec!["nobody".to_owned()], ..Selection::default() };
     let problems = plan(two_operators()).with_replay(&nobody).unwrap_err();
-    assert_eq!(problems[0].to_string(), "operator.nobody: the pipeline has no such operator");
+    assert_eq!(
+        problems[0].to_string(),
+        "operator.nobody: the pipeline has no such operator; it has parse, count"
+    );
 }
 
 #[test]
