@@ -278,9 +278,11 @@ impl Recovery<'_> {
             parked: Vec::new(),
         };
         let mut put = |source: &str, partition: Partition, position: Position| {
-            // A source that left the plan has no place any more; its positions are let go, but for dead letters.
+            // A source or a topic that left the plan has no place any more; positions are let go, but for dead letters.
             if let Some(index) = self.plan.spec.sources.iter().position(|spec| spec.name == source) {
-                restored.positions[index].insert(partition, position);
+                if self.plan.spec.sources[index].kind.may_have(&partition) {
+                    restored.positions[index].insert(partition, position);
+                }
             } else if is_letters(source) {
                 restored.parked.push(SourcePosition { source: source.to_owned(), partition, position });
             }

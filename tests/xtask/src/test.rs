@@ -42,7 +42,7 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<(), Stop> {
     // Most tests wait most of the time: for a broker, a checkpoint, a process that is to end.
     if std::env::var_os("RUST_TEST_THREADS").is_none() {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        cargo.env("RUST_TEST_THREADS", (cores + cores.div_ceil(2)).to_string());
+        cargo.env("RUST_TEST_THREADS", (2 * cores).to_string());
     }
     // Tests that kill or cut off a broker start their own, and can do so only where there are Java and the jars.
     if let Some(home) = jars::home_if_usable(checkout)? {

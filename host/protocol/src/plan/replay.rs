@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::connector::StartPolicy;
-use crate::position::Positions;
+use crate::position::{Partition, Positions};
 use crate::replay::{Replay, Selection, Target};
 use crate::state::OutputPort;
 
@@ -45,6 +45,15 @@ impl SourceKind {
     /// True where the offsets of its partitions are part of a decision that is made of source offsets.
     pub fn decides(&self) -> bool {
         !matches!(self, SourceKind::DeadLetters { decides: false, .. })
+    }
+
+    /// False for a partition of a topic that the source does not read any more.
+    pub fn may_have(&self, partition: &Partition) -> bool {
+        match self {
+            SourceKind::Kafka { topics, .. } => topics.iter().any(|topic| *topic == *partition.topic),
+            SourceKind::DeadLetters { from, .. } => from.may_have(partition),
+            SourceKind::Generator { .. } | SourceKind::Files { .. } => true,
+        }
     }
 }
 

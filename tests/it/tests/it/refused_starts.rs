@@ -170,7 +170,10 @@ fn what_a_refused_start_names_is_not_refused_for_the_same_reason() {
             assert!(!line.contains("`weir offsets") && !line.contains("`weir run"), "{name}: {line}");
             let (code, said) = typed(
                 &job,
-                &format!("weir offsets show pipeline.toml --data-dir {}", job.data_dir().display()),
+                &format!(
+                    "weir offsets reset pipeline.toml --to-current --data-dir {}",
+                    job.data_dir().display()
+                ),
             );
             assert!(code == Some(4) && said.contains(says), "{name}: it could have been named: {said}");
             continue;

@@ -93,3 +93,25 @@ fn partitions_that_were_added_while_it_stood_still_are_read_from_their_beginning
     job.run_to_end();
     assert_eq!(found(&job), [format!("processed_{PARTITIONS}-0")]);
 }
+
+#[test]
+fn a_topic_that_the_source_reads_no_more_is_not_read_on() {
+    let mut job = Job::new("topic-leaves");
+    let (stays, leaves, output) =
+        (job.create_topic("stays"), job.create_topic("leaves"), job.create_topic("out"));
+    job.add_kafka_source("in", &stays);
+    job.text = job.text.replace(&format!("[\"{stays}\"]"), &format!("[\"{stays}\", \"{leaves}\"]"));
+    job.add_operator("prefix", "in", "prefix", "");
+    job.add_kafka_sink("out", "prefix", &output);
+    for topic in [&stays, &leaves] {
+        job.cluster.produce(topic, &Record::numbered_batch(PARTITIONS, 2));
+    }
+    job.run_to_end();
+    assert_eq!(job.cluster.read_committed(&output).len(), 4 * PARTITIONS as usize);
+    job.text = job.text.replace(&format!(", \"{leaves}\"]"), "]");
+    for topic in [&stays, &leaves] {
+        job.cluster.produce(topic, &Record::numbered_batch(PARTITIONS, 1));
+    }
+    job.run_to_end();
+    assert_eq!(job.cluster.read_committed(&output).len(), 5 * PARTITIONS as usize);
+}

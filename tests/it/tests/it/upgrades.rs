@@ -220,7 +220,7 @@ fn a_directory_of_an_unknown_level_is_refused_and_left_as_it_is_by_every_command
     for words in [
         &["run", "pipeline.toml", "--data-dir", "data"][..],
         &["serve", "--listen", "127.0.0.1:0", "--data-dir", "data"],
-        &["offsets", "show", "pipeline.toml", "--data-dir", "data"],
+        &["offsets", "reset", "pipeline.toml", "--data-dir", "data", "--to-current"],
         &["upgrade", "status", "--data-dir", "data"],
         &["upgrade", "finalize", "--data-dir", "data"],
     ] {
@@ -229,6 +229,15 @@ fn a_directory_of_an_unknown_level_is_refused_and_left_as_it_is_by_every_command
         assert!(weir.last_line().contains(expected), "{words:?}: {}", weir.last_line());
         assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "{words:?}");
     }
+    // What only looks, beside whatever runs, says what a start would say.
+    let mut show = golden.command(&["offsets", "show", "pipeline.toml", "--data-dir", "data"], NOW);
+    show.ends_with(0);
+    assert!(
+        show.log().contains("a start would be refused: ") && show.log().contains(expected),
+        "{}",
+        show.log()
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
 }
 
 #[test]

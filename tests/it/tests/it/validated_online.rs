@@ -231,8 +231,8 @@ fn a_position_whose_records_were_deleted_is_refused_before_the_start_and_its_com
 #[test]
 fn a_data_directory_without_a_checkpoint_is_not_said_to_have_one() {
     let job = Job::processed("look-empty");
-    // Looking at offsets makes the directory the pipeline's own.
-    job.command(&["offsets", "show"], &[], &[]).ends_with(0);
+    // Trying a reset makes the directory the pipeline's own.
+    job.command(&["offsets", "reset"], &["--to-earliest"], &[]).ends_with(0);
     let (code, text) = validated(&job, &[]);
     assert_eq!(code, 0, "{text}");
     says(&text, &["belongs to this pipeline, and has no checkpoint of it yet", "decision: a first start: "]);
