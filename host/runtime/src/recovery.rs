@@ -278,13 +278,17 @@ impl Recovery<'_> {
             parked: Vec::new(),
         };
         let mut put = |source: &str, partition: Partition, position: Position| {
-            // A source or a topic that left the plan has no place any more; positions are let go, but for dead letters.
-            if let Some(index) = self.plan.spec.sources.iter().position(|spec| spec.name == source) {
-                if self.plan.spec.sources[index].kind.may_have(&partition) {
+            // Positions of a source that left the plan are let go. Those of dead letters, and of a topic that left its
+            // source, are kept for when it comes back.
+            let spec = self.plan.spec.sources.iter().position(|spec| spec.name == source);
+            match spec.filter(|index| self.plan.spec.sources[*index].kind.may_have(&partition)) {
+                Some(index) => {
                     restored.positions[index].insert(partition, position);
                 }
-            } else if is_letters(source) {
-                restored.parked.push(SourcePosition { source: source.to_owned(), partition, position });
+                None if spec.is_some() || is_letters(source) => {
+                    restored.parked.push(SourcePosition { source: source.to_owned(), partition, position });
+                }
+                None => {}
             }
         };
         let verdict = match judged {

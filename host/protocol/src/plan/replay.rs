@@ -68,6 +68,11 @@ impl Plan {
         self.spec.sources.iter().any(|spec| spec.name == source && spec.kind.decides())
     }
 
+    /// True where the source of that name reads the partition, if it is there.
+    pub fn reads(&self, source: &str, partition: &Partition) -> bool {
+        self.spec.sources.iter().any(|spec| spec.name == source && spec.kind.may_have(partition))
+    }
+
     /// The same replay of the letters up to here, by the names of their sources.
     #[must_use]
     pub fn with_letters_until(&self, until: &[(String, Positions)]) -> Plan {

@@ -10,7 +10,7 @@ use weir_protocol::connector::ConnectorError;
 use weir_protocol::decision::{Decision, DecisionRecord};
 use weir_protocol::epoch::Epoch;
 use weir_protocol::kill_point::reached;
-use weir_protocol::manifest::{KeyedStates, Manifest, ManifestHash, PreparedHandle};
+use weir_protocol::manifest::{KeyedStates, Manifest, ManifestHash, PreparedHandle, SourcePosition};
 use weir_protocol::position::{Partition, Positions};
 use weir_protocol::watermark;
 
@@ -95,7 +95,9 @@ impl Coordinator<'_> {
         let manifest = &self.made().0;
         let mut positions = vec![Positions::new()];
         let plan = &self.options.version.plan;
-        for old in manifest.positions.iter().filter(|old| plan.decides(&old.source)) {
+        // What is kept for a topic that left stands in the manifest only: the topic itself may be gone.
+        let is_read = |old: &&SourcePosition| plan.reads(&old.source, &old.partition);
+        for old in manifest.positions.iter().filter(|old| plan.decides(&old.source)).filter(is_read) {
             positions[0].insert(old.partition.clone(), old.position);
         }
         let all: Vec<Partition> = positions[0].keys().cloned().collect();

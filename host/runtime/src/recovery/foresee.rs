@@ -53,7 +53,14 @@ impl Recovery<'_> {
         let partitions = self.partitions(connected)?;
         let covered = self.covered(connected.decisions.as_ref(), &partitions);
         let committed = connected.decisions.look(&covered)?;
-        let judged = self.judge(&self.facts(connected, &partitions, committed)?)?;
+        let judged = match self.judge(&self.facts(connected, &partitions, committed)?) {
+            Ok(judged) => judged,
+            // Whoever runs beside may have decided between the look at the decision and that at the directory.
+            Err(_) => {
+                let committed = connected.decisions.look(&covered)?;
+                self.judge(&self.facts(connected, &partitions, committed)?)?
+            }
+        };
         if let Some(checkpoint) = self.finished(&judged) {
             return Ok(Foreseen::Finished { checkpoint });
         }
@@ -89,7 +96,9 @@ impl Recovery<'_> {
     fn check_starts(&self, connected: &mut Connected, judged: &Judged<'_>) -> Result<(), ConnectorError> {
         let known = known_positions(judged);
         for (spec, source) in self.plan.spec.sources.iter().zip(&mut connected.sources) {
-            let own = known.iter().filter(|known| known.source == spec.name);
+            let own = known
+                .iter()
+                .filter(|known| known.source == spec.name && spec.kind.may_have(&known.partition));
             let start: Positions = own.map(|known| (known.partition.clone(), known.position)).collect();
             if !start.is_empty() && !is_letters(&spec.name) {
                 source.check_start(&start)?;

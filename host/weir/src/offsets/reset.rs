@@ -245,14 +245,12 @@ fn decide(
     let decisions = &mut situation.connected.decisions;
     let offsets = decision_offsets(decisions.as_ref(), &decisions.covered(&all), &targets, epoch);
     let decision = Decision { record: record.clone(), offsets };
-    let decided = decisions.begin(epoch).and_then(|()| decisions.flush(epoch));
-    if let Err(error) = decided.and_then(|()| decisions.decide(&decision)) {
+    if let Err(error) = decisions.begin(epoch).and_then(|()| decisions.flush(epoch)) {
         // Certainly not decided: what is left would look like what a decision that is gone had named.
-        if matches!(error.kind, ErrorKind::Permanent | ErrorKind::Refused) {
-            situation.store.delete(&id).map_err(cannot)?;
-        }
+        situation.store.delete(&id).map_err(cannot)?;
         return Err(error.into());
     }
+    decisions.decide(&decision)?;
     situation.store.write_hint(&record).map_err(cannot)?;
     Ok(id)
 }

@@ -159,11 +159,16 @@ pub fn prepared(
     };
     let problems = refused.problems.first().map(|first| format!(": {first}")).unwrap_or_default();
     let cause = format!("{refused}{problems}");
-    tracing::warn!(pipeline = document.name, "dead letters are not replayed: {cause}");
+    not_made(&document.name, cause, listener);
+    None
+}
+
+/// Tells that letters stay open for which a replay was asked.
+pub fn not_made(pipeline: &str, cause: String, listener: &dyn Listener) {
+    tracing::warn!(pipeline, "dead letters are not replayed: {cause}");
     let event =
         PipelineEvent::ReplayEnded { letters: Some(0), left: None, failed_again: 0, cause: Some(cause) };
-    listener.happened(&document.name, event);
-    None
+    listener.happened(pipeline, event);
 }
 
 /// The life in which dead letters come back; how the pipeline ended, where it does not come to its next life.

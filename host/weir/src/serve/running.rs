@@ -94,7 +94,8 @@ pub fn start(
     report_checks(&name, &connectors)?;
     let replay = match &start.replay {
         Some(_) if start.candidate.is_some() => {
-            tracing::warn!(pipeline = name, "a swap was under way: dead letters are not replayed");
+            let cause = "a swap was under way, and how it has ended is found out first: ask again".to_owned();
+            replaying::not_made(&name, cause, &*listener);
             None
         }
         Some(letters) => replaying::prepared(host, &start.document, letters, (&guests, &*listener)),

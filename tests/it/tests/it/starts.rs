@@ -95,23 +95,33 @@ fn partitions_that_were_added_while_it_stood_still_are_read_from_their_beginning
 }
 
 #[test]
-fn a_topic_that_the_source_reads_no_more_is_not_read_on() {
+fn a_topic_that_its_source_reads_no_more_is_not_read_on_and_one_reset_takes_it_back_where_it_was() {
     let mut job = Job::new("topic-leaves");
-    let (stays, leaves, output) =
-        (job.create_topic("stays"), job.create_topic("leaves"), job.create_topic("out"));
-    job.add_kafka_source("in", &stays);
-    job.text = job.text.replace(&format!("[\"{stays}\"]"), &format!("[\"{stays}\", \"{leaves}\"]"));
+    let (topics, once) = (["stays", "leaves"].map(|suffix| job.create_topic(suffix)), PARTITIONS as usize);
+    let output = job.create_topic("out");
+    job.add(&format!("[source.in]\nkind = \"kafka\"\ntopics = {topics:?}"));
     job.add_operator("prefix", "in", "prefix", "");
     job.add_kafka_sink("out", "prefix", &output);
-    for topic in [&stays, &leaves] {
+    let published = |job: &Job| job.cluster.read_committed(&output).len();
+    for topic in &topics {
         job.cluster.produce(topic, &Record::numbered_batch(PARTITIONS, 2));
     }
     job.run_to_end();
-    assert_eq!(job.cluster.read_committed(&output).len(), 4 * PARTITIONS as usize);
-    job.text = job.text.replace(&format!(", \"{leaves}\"]"), "]");
-    for topic in [&stays, &leaves] {
+    assert_eq!(published(&job), 4 * once);
+    let both = job.text.clone();
+    job.text = job.text.replace(&format!("{topics:?}"), &format!("{:?}", &topics[..1]));
+    for topic in &topics {
         job.cluster.produce(topic, &Record::numbered_batch(PARTITIONS, 1));
     }
     job.run_to_end();
-    assert_eq!(job.cluster.read_committed(&output).len(), 5 * PARTITIONS as usize);
+    assert_eq!(published(&job), 5 * once, "the records of one topic");
+    job.run_to_end();
+    // It stands at an old decision in the group, and where it was in the last checkpoint.
+    job.text = both;
+    let mut refused = job.start_with(&["--until-end"], &[]);
+    refused.ends_with(4);
+    assert!(refused.last_line().contains("--to-snapshot"), "{}", refused.last_line());
+    job.command(&["offsets", "reset"], &["--to-snapshot", "--execute"], &[]).ends_with(0);
+    job.run_to_end();
+    assert_eq!(published(&job), 6 * once, "what came meanwhile, and nothing twice");
 }

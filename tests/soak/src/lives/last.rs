@@ -5,6 +5,7 @@ use crate::harness::guests;
 use crate::harness::job::Job;
 use crate::harness::waiting::{LOOK_EVERY, pause};
 use crate::summary::Summary;
+use std::path::Path;
 use std::process::Command;
 use std::sync::PoisonError;
 use std::time::Instant;
@@ -57,17 +58,18 @@ impl Soak {
         (summary.read, summary.written) = (self.progress().0, self.written());
         summary.modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner).answers.clone();
         if !summary.is_clean() {
-            keep(&self.keyed.job);
+            keep(&self.keyed.job, self.broker.directory());
         }
         summary
     }
 }
 
-fn keep(job: &Job) {
+fn keep(job: &Job, broker: &Path) {
     let kept = guests::target().join("soak-failed");
     let _ = std::fs::remove_dir_all(&kept);
     let copied = Command::new("cp").arg("-a").arg(job.path("")).arg(&kept).status();
+    let _ = std::fs::copy(broker.join("server.log"), kept.join("broker.log"));
     if copied.is_ok_and(|status| status.success()) {
-        println!("logs, checkpoints and the pipeline file are in {}", kept.display());
+        println!("logs (the broker's too), checkpoints and the pipeline file are in {}", kept.display());
     }
 }
