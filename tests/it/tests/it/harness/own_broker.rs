@@ -105,7 +105,6 @@ impl Drop for OwnBroker {
 }
 
 /// The properties of a broker that everybody may use. `ports` are those for clients, for the proxy and for the controller.
-/// One that was killed is taken for alive, and must not register again, until its session is over.
 pub fn text(directory: &Path, ports: [u16; 3], proxy: &Proxy) -> String {
     let [port, proxied, controller] = ports;
     let both = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
@@ -133,8 +132,6 @@ group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 log.flush.interval.messages=1
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
-broker.session.timeout.ms=4000
-broker.heartbeat.interval.ms=500
 ",
         data.display()
     )
