@@ -32,9 +32,9 @@ pub fn run(mut situation: Situation, group: &str, asked: &ResetOffsets) -> Resul
     }
     // The decision must not hide what a start would be refused for.
     situation.foresee()?;
-    // What refuses the group refuses it before anybody is fenced.
-    parts_of(&situation, group)?;
     if !asked.dry_run {
+        // What refuses the group refuses it before anybody is fenced.
+        parts_of(&situation, group)?;
         situation.refuse_running()?;
         // What an earlier life left open is undone, and what it had decided is published, before anybody goes on.
         situation.fence()?;

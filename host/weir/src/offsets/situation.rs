@@ -253,7 +253,7 @@ impl Situation {
         if let Some(unfit) = &self.unfit {
             return Ok(Some(unfit.told(&self.called)));
         }
-        match online::foresee(&self.plan, &self.operators, &self.owner, &self.store, &mut self.connected) {
+        match self.look_ahead() {
             Err(error) if error.kind == ErrorKind::Transient => Err(error.into()),
             Err(error) => Ok(Some(error.told(&self.called))),
             Ok(_) => {
@@ -265,9 +265,11 @@ impl Situation {
 
     /// What a start would come to now; refused where that would be.
     pub fn foresee(&mut self) -> Result<Foreseen, Failure> {
-        let foreseen =
-            online::foresee(&self.plan, &self.operators, &self.owner, &self.store, &mut self.connected);
-        foreseen.map_err(Failure::from)
+        Ok(self.look_ahead()?)
+    }
+
+    fn look_ahead(&mut self) -> Result<Foreseen, ConnectorError> {
+        online::foresee(&self.plan, &self.operators, &self.owner, &self.store, &mut self.connected)
     }
 
     fn ask(&mut self, reading: Reading) -> Result<(), Failure> {

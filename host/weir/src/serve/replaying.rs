@@ -163,12 +163,15 @@ pub fn prepared(
     None
 }
 
+/// A replay that ended before it had taken a letter.
+fn nothing_came_back(cause: String) -> PipelineEvent {
+    PipelineEvent::ReplayEnded { letters: Some(0), left: None, failed_again: 0, cause: Some(cause) }
+}
+
 /// Tells that letters stay open for which a replay was asked.
 pub fn not_made(pipeline: &str, cause: String, listener: &dyn Listener) {
     tracing::warn!(pipeline, "dead letters are not replayed: {cause}");
-    let event =
-        PipelineEvent::ReplayEnded { letters: Some(0), left: None, failed_again: 0, cause: Some(cause) };
-    listener.happened(pipeline, event);
+    listener.happened(pipeline, nothing_came_back(cause));
 }
 
 /// The life in which dead letters come back; how the pipeline ended, where it does not come to its next life.
@@ -190,13 +193,7 @@ fn replayed(run: &Run, replay: &ReplayLife, told: &Told<'_>) -> Option<Ending> {
         Ok(None) => return Some(Ending::Stopped),
         Err(error) => {
             let cause = error.told(told.called);
-            let cause_of = Some(cause.clone());
-            tell(PipelineEvent::ReplayEnded {
-                letters: Some(0),
-                left: None,
-                failed_again: 0,
-                cause: cause_of,
-            });
+            tell(nothing_came_back(cause.clone()));
             return Some(failed(&cause));
         }
     };
