@@ -1,7 +1,7 @@
 //! How a command ends: the exit code, and the line that says why.
 
 use crate::pipeline_file::BadPipelineFile;
-use std::process::ExitCode;
+use std::io::Write;
 use weir_protocol::connector::{ConnectorError, ErrorKind};
 use weir_protocol::remedy::{Called, Remedy};
 
@@ -20,12 +20,6 @@ pub enum Exit {
     NeedsPerson,
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(exit.code())
-    }
-}
-
 impl Exit {
     /// The number.
     pub fn code(self) -> u8 {
@@ -37,6 +31,20 @@ impl Exit {
             Exit::NeedsPerson => 4,
         }
     }
+
+    /// Ends the process.
+    pub fn leave(self) -> ! {
+        leave(self.code().into())
+    }
+}
+
+/// Ends the process without the exit handlers of C libraries. OpenSSL's frees what all its users share, while threads
+/// that end beside us still use it: those of clients that are being closed, and of producers being replaced. The process
+/// would now and then die by SIGSEGV at its very end.
+pub fn leave(code: i32) -> ! {
+    // What Rust's own exit would do. A closed pipe is no reason to fail.
+    let _ = std::io::stdout().flush();
+    signal_hook::low_level::exit(code)
 }
 
 /// Why a command ended otherwise than asked.

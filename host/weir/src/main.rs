@@ -45,7 +45,6 @@ mod state_lines;
 mod status;
 
 use clap::Parser;
-use std::process::ExitCode;
 
 /// A stream host whose operators are WebAssembly components: exactly once, through any crash.
 #[derive(Debug, Parser)]
@@ -55,24 +54,24 @@ struct CommandLine {
     command: commands::Command,
 }
 
-fn main() -> ExitCode {
+fn main() {
     #[cfg(feature = "kill-points")]
     kill_points::install();
     let command_line = match CommandLine::try_parse() {
         Ok(command_line) => command_line,
-        Err(error) => return answer_usage(&error),
+        Err(error) => failure::leave(answer_usage(&error)),
     };
     match command_line.command.perform() {
-        Ok(exit) => exit.into(),
+        Ok(exit) => exit.leave(),
         Err(failure) => {
             failure.print();
-            failure.exit.into()
+            failure.exit.leave()
         }
     }
 }
 
 /// Help goes to standard output and is no error; everything else is, in the form of all our errors.
-fn answer_usage(error: &clap::Error) -> ExitCode {
+fn answer_usage(error: &clap::Error) -> i32 {
     if !error.use_stderr() || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     {
         // A closed pipe is no reason to fail.
@@ -81,5 +80,5 @@ fn answer_usage(error: &clap::Error) -> ExitCode {
         let text = error.render().to_string();
         eprint!("weir: {}", text.trim_start());
     }
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    error.exit_code()
 }

@@ -32,7 +32,7 @@ pub fn watch(stop_timeout: Duration, meters: Arc<Meters>) -> std::io::Result<Rec
         tracing::warn!(
             "{message}: stopped without a last checkpoint; about {undecided} records will be read again"
         );
-        std::process::exit(i32::from(Exit::Done.code()));
+        Exit::Done.leave();
     })?;
     Ok(stops)
 }
@@ -50,7 +50,7 @@ pub fn watch_server() -> std::io::Result<std::sync::mpsc::Receiver<()>> {
         let _ = stop.send(());
         let Ok(signal) = arrivals.recv() else { return };
         tracing::warn!("a second {}: stopped without last checkpoints", name_of(signal));
-        std::process::exit(i32::from(Exit::Done.code()));
+        Exit::Done.leave();
     })?;
     Ok(stops)
 }

@@ -93,7 +93,7 @@ impl Soak {
         modules: Modules,
         mut binaries: Binaries,
     ) -> Soak {
-        let broker = OwnBroker::start();
+        let broker = OwnBroker::to_be_killed();
         let mut keyed = KeyedJob::start(&Cluster::at(&broker.address()), "soak", burst, POISON_EVERY);
         keyed.job.text = keyed.job.text.replace("[kafka.main]\n", TRANSACTIONS);
         keyed.job.text = keyed.job.text.replace("timeout = \"20s\"", CHECKPOINTS);

@@ -10,7 +10,7 @@ use crate::harness::record::Record;
 
 #[test]
 fn a_broker_that_is_killed_and_comes_back_loses_and_doubles_nothing() {
-    let mut broker = OwnBroker::start();
+    let mut broker = OwnBroker::to_be_killed();
     let job = Job::on(&Cluster::at(&broker.address()), "broker").with_processed();
     let load = Load::start(&job.cluster, &job.topic("in"), PARTITIONS, 2);
     let mut weir = job.start();
@@ -32,7 +32,7 @@ fn a_broker_that_is_killed_and_comes_back_loses_and_doubles_nothing() {
 
 #[test]
 fn state_stays_exact_when_the_broker_is_killed_and_comes_back() {
-    let mut broker = OwnBroker::start();
+    let mut broker = OwnBroker::to_be_killed();
     let mut keyed = KeyedJob::start(&Cluster::at(&broker.address()), "broker-keyed", 2, 0);
     let mut weir = keyed.job.start();
     let counts = keyed.job.topic("counts");
@@ -53,7 +53,7 @@ fn state_stays_exact_when_the_broker_is_killed_and_comes_back() {
 
 #[test]
 fn a_broker_that_is_not_there_yet_is_waited_for() {
-    let mut broker = OwnBroker::start();
+    let mut broker = OwnBroker::to_be_killed();
     let job = Job::on(&Cluster::at(&broker.address()), "late").with_processed();
     let input = Record::numbered_batch(PARTITIONS, 10);
     job.cluster.produce(&job.topic("in"), &input);

@@ -1,7 +1,7 @@
 //! Every compression codec of Kafka is read and written. The judge is Kafka's own tool, which reads the segments.
 
 use crate::harness::job::Job;
-use crate::harness::own_broker::kafka_tool;
+use crate::harness::kafka_process::kafka_tool;
 use crate::secure_broker::secure;
 
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];

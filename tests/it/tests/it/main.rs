@@ -19,6 +19,7 @@ mod deploy;
 mod dlq;
 mod dlq_served;
 mod event_time;
+mod exits;
 mod explained;
 mod fault_proxy;
 mod full_disk;

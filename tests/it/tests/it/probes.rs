@@ -88,7 +88,7 @@ fn an_address_that_is_taken_is_told_in_one_line() {
 
 #[test]
 fn a_broker_that_is_away_makes_a_pipeline_unready_and_never_dead() {
-    let mut broker = OwnBroker::start();
+    let mut broker = OwnBroker::to_be_killed();
     let mut job = Job::on(&Cluster::at(&broker.address()), "probe-broker");
     job.text = job.text.replace("timeout = \"20s\"", "timeout = \"3s\"");
     job.add("transaction_timeout = \"10s\"");

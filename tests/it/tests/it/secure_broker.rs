@@ -3,7 +3,8 @@
 
 use crate::harness::cluster::Cluster;
 use crate::harness::job::Job;
-use crate::harness::own_broker::{self, OwnBroker, kafka_tool};
+use crate::harness::kafka_process::kafka_tool;
+use crate::harness::own_broker::{self, OwnBroker};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};

@@ -2,7 +2,7 @@
 
 use super::cluster::Cluster;
 use super::guests::repository;
-use super::own_broker::classes;
+use super::kafka_process::classes;
 use super::waiting::until;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

@@ -8,6 +8,7 @@ pub mod guests;
 pub mod java;
 pub mod job;
 pub mod judges;
+pub mod kafka_process;
 pub mod keyed_job;
 pub mod keyed_load;
 pub mod keyed_model;
