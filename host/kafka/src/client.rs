@@ -11,8 +11,8 @@ use rdkafka::bindings as native;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Once};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use weir_protocol::connector::ConnectorError;
@@ -235,25 +235,8 @@ pub(crate) fn c_text(text: &str) -> Result<CString, ConnectorError> {
     CString::new(text).map_err(|_| ConnectorError::permanent(format!("{text:?} contains a zero byte")))
 }
 
-unsafe extern "C" {
-    // Of libcrypto, which librdkafka is linked with; the bindings do not have it.
-    fn OPENSSL_init_crypto(options: u64, settings: *const std::ffi::c_void) -> c_int;
-}
-
-/// OpenSSL's number, part of its interface.
-const OPENSSL_INIT_NO_ATEXIT: u64 = 0x0008_0000;
-
-/// OpenSSL would tear itself down when the process exits, under native threads that still close their connections: a
-/// pipeline that ended well then ended by SIGSEGV. Whoever calls it first decides.
-fn keep_openssl_until_the_end() {
-    static ONCE: Once = Once::new();
-    // SAFETY: may be called at any time from any thread; null means no settings.
-    ONCE.call_once(|| _ = unsafe { OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, ptr::null()) });
-}
-
 /// Sets all properties on a fresh native configuration.
 pub(crate) fn native_settings(settings: &Settings) -> Result<*mut native::rd_kafka_conf_t, ConnectorError> {
-    keep_openssl_until_the_end();
     // SAFETY: no arguments; the result is owned by us until handed to `rd_kafka_new`.
     let conf = unsafe { native::rd_kafka_conf_new() };
     for (name, value) in &settings.0 {

@@ -14,6 +14,8 @@ use weir_protocol::position::{Partition, Position};
 
 /// How long reading may take: first use of a cluster, a coordinator that moves, a commit that is not yet through.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// When it is told that a transaction is waited for.
+const TOLD_AFTER: Duration = Duration::from_secs(10);
 /// One request.
 const READ_STEP: Duration = Duration::from_secs(2);
 /// Pause after an error.
@@ -29,50 +31,103 @@ pub(crate) enum Isolation {
 }
 
 /// A consumer that only reads and writes what its group has committed.
-pub(crate) fn consumer(shared: &Shared, isolation: Isolation) -> Result<Client, ConnectorError> {
-    consumer_of(shared, &shared.group, isolation)
-}
-
-/// The same of any group.
-pub(crate) fn consumer_of(
-    shared: &Shared,
-    group: &str,
+pub(crate) struct Committed {
+    client: Client,
+    group: String,
     isolation: Isolation,
-) -> Result<Client, ConnectorError> {
-    let client_id = format!("{}-decision", shared.client_id);
-    let mut settings = client_settings(&shared.spec, Kind::Consumer, &client_id);
-    settings.set("group.id", group);
-    if isolation == Isolation::Unstable {
-        settings.set("isolation.level", "read_uncommitted");
+}
+
+impl Committed {
+    /// Of the pipeline's own group.
+    pub(crate) fn own(shared: &Shared, isolation: Isolation) -> Result<Committed, ConnectorError> {
+        Committed::of(shared, &shared.group, isolation)
     }
-    Client::new(Kind::Consumer, &client_id, &settings)
+
+    /// Of any group.
+    pub(crate) fn of(
+        shared: &Shared,
+        group: &str,
+        isolation: Isolation,
+    ) -> Result<Committed, ConnectorError> {
+        let client_id = format!("{}-decision", shared.client_id);
+        let mut settings = client_settings(&shared.spec, Kind::Consumer, &client_id);
+        settings.set("group.id", group);
+        if isolation == Isolation::Unstable {
+            settings.set("isolation.level", "read_uncommitted");
+        }
+        let client = Client::new(Kind::Consumer, &client_id, &settings)?;
+        Ok(Committed { client, group: group.to_owned(), isolation })
+    }
+
+    /// For commits.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Reads committed offsets and their metadata. Every error is tried again until a deadline; running out of time is
+    /// an error, never "no offset".
+    pub(crate) fn read(
+        &self,
+        shared: &Shared,
+        partitions: &[Partition],
+    ) -> Result<Vec<CommittedOffset>, ConnectorError> {
+        // While the coordinator is not found, why not is told to the consumer only.
+        let once = || {
+            let answer = read_once(&self.client, partitions)?;
+            Ok(answer.map_err(|(partition, error)| (partition, refused(&self.client).unwrap_or(error))))
+        };
+        // To the client a transaction that is not decided is an answer that does not come.
+        let waits = |error: &ClientError| {
+            self.isolation == Isolation::Stable
+                && matches!(error.code, ErrorCode::TIMED_OUT | ErrorCode::UNSTABLE_OFFSETS)
+                && Committed::of(shared, &self.group, Isolation::Unstable)
+                    .and_then(|look| read_once(&look.client, partitions))
+                    .is_ok_and(|answer| answer.is_ok())
+        };
+        until_answered(shared, &self.group, once, waits)
+    }
 }
 
-/// Reads committed offsets and their metadata. Every error is tried again until a deadline; running out of time is an
-/// error, never "no offset".
-pub(crate) fn read(
-    client: &Client,
-    shared: &Shared,
-    partitions: &[Partition],
-) -> Result<Vec<CommittedOffset>, ConnectorError> {
-    read_of(client, shared, &shared.group, partitions)
+/// All that a group has committed, of whatever topics. Errors are tried again; a transaction that is under way is waited
+/// for.
+pub(crate) fn read_all(shared: &Shared, group: &str) -> Result<Vec<CommittedOffset>, ConnectorError> {
+    let once = || {
+        let answer = shared.admin.all_committed(group).and_then(|entries| {
+            entries.iter().try_for_each(|entry| entry.code.check())?;
+            Ok(entries)
+        });
+        Ok(answer.map_err(|error| (None, error)))
+    };
+    let waits = |error: &ClientError| error.code == ErrorCode::UNSTABLE_OFFSETS;
+    Ok(until_answered(shared, group, once, waits)?.into_iter().map(offset_of).collect())
 }
 
-/// The same of any group; `client` is one of it.
-pub(crate) fn read_of(
-    client: &Client,
+/// Asks until there is an answer, or a deadline. `waits` tells an error that means that a transaction is not decided yet.
+fn until_answered<What>(
     shared: &Shared,
     group: &str,
-    partitions: &[Partition],
-) -> Result<Vec<CommittedOffset>, ConnectorError> {
-    let deadline = Instant::now() + READ_TIMEOUT;
+    once: impl Fn() -> Result<Answer<What>, ConnectorError>,
+    waits: impl Fn(&ClientError) -> bool,
+) -> Result<What, ConnectorError> {
+    let (begun, mut told) = (Instant::now(), false);
     loop {
-        let (partition, error) = match read_once(client, partitions)? {
-            Ok(committed) => return Ok(committed),
-            // While the coordinator is not found, why not is told to the consumer only.
-            Err((partition, error)) => (partition, refused(client).unwrap_or(error)),
+        let (partition, error) = match once()? {
+            Ok(answer) => return Ok(answer),
+            Err(why) => why,
         };
-        if error.code.is_forbidden() || Instant::now() >= deadline {
+        let (time, is_last) = (begun.elapsed(), begun.elapsed() >= READ_TIMEOUT);
+        if (is_last || !told && time >= TOLD_AFTER) && waits(&error) {
+            if is_last {
+                return Err(ConnectorError::transient(format!(
+                    "group {group} has offsets of a transaction that was neither committed nor aborted in {READ_TIMEOUT:?}; `kafka-transactions.sh find-hanging` can name it"
+                )));
+            }
+            told = true;
+            tracing::warn!(
+                "group {group} has offsets of a transaction that is neither committed nor aborted yet; waiting for its end, which its producer or its timeout brings"
+            );
+        }
+        if error.code.is_forbidden() || is_last {
             let mut needs = vec![denied::group(group)];
             needs.extend(partition.map(|partition| denied::reading(&partition.topic)));
             let error = error.needing(&shared.grantee, &needs);
@@ -103,9 +158,12 @@ fn refused(client: &Client) -> Option<ClientError> {
 }
 
 /// What a group has committed, or why one partition of it, or all of it, could not be read.
-type Answer = Result<Vec<CommittedOffset>, (Option<Partition>, ClientError)>;
+type Answer<What> = Result<What, (Option<Partition>, ClientError)>;
 
-fn read_once(client: &Client, partitions: &[Partition]) -> Result<Answer, ConnectorError> {
+fn read_once(
+    client: &Client,
+    partitions: &[Partition],
+) -> Result<Answer<Vec<CommittedOffset>>, ConnectorError> {
     let list = PartitionList::of(partitions)?;
     // SAFETY: client and list are alive; the answer is written into the list.
     let code = unsafe { native::rd_kafka_committed(client.handle(), list.native(), milliseconds(READ_STEP)) };
@@ -128,27 +186,5 @@ fn offset_of(entry: Entry) -> CommittedOffset {
         partition: entry.partition,
         position: found.then_some(Position { offset: entry.offset, leader_epoch: entry.leader_epoch }),
         metadata: if found { Metadata::parse(&entry.metadata) } else { Metadata::Empty },
-    }
-}
-
-/// All that a group has committed, of whatever topics. Errors are tried again as in [`read_of`]; a transaction that is
-/// under way is waited for.
-pub(crate) fn read_all(shared: &Shared, group: &str) -> Result<Vec<CommittedOffset>, ConnectorError> {
-    let deadline = Instant::now() + READ_TIMEOUT;
-    loop {
-        let answer = shared.admin.all_committed(group).and_then(|entries| {
-            entries.iter().try_for_each(|entry| entry.code.check())?;
-            Ok(entries)
-        });
-        let error = match answer {
-            Ok(entries) => return Ok(entries.into_iter().map(offset_of).collect()),
-            Err(error) => error,
-        };
-        if error.code.is_forbidden() || Instant::now() >= deadline {
-            let error = error.needing(&shared.grantee, &[denied::group(group)]);
-            return Err(error.of(&format!("reading the committed offsets of group {group}")));
-        }
-        tracing::debug!(group, "reading the committed offsets again: {error}");
-        std::thread::sleep(READ_PAUSE);
     }
 }

@@ -3,9 +3,8 @@
 //! With exactly-once the offsets are part of the transaction that carries the epoch's output. The other guarantees
 //! commit them plainly, behind the same fence, in the same form.
 
-use crate::client::Client;
 use crate::cluster::Shared;
-use crate::committed::{self, Isolation};
+use crate::committed::{Committed, Isolation};
 use crate::partition_list::PartitionList;
 use std::sync::Arc;
 use weir_protocol::connector::{ConnectorError, DecisionLog};
@@ -32,24 +31,24 @@ pub(crate) struct KafkaDecisionLog {
     shared: Arc<Shared>,
     form: DecisionForm,
     /// Reads behind the fence, and commits where there is no transaction. Made at the first use.
-    consumer: Option<Client>,
+    committed: Option<Committed>,
 }
 
 impl KafkaDecisionLog {
     pub(crate) fn new(shared: Arc<Shared>, form: DecisionForm) -> KafkaDecisionLog {
-        KafkaDecisionLog { shared, form, consumer: None }
+        KafkaDecisionLog { shared, form, committed: None }
     }
 
     fn transactional(&self) -> bool {
         self.shared.guarantee == Guarantee::ExactlyOnce
     }
 
-    fn consumer(&mut self) -> Result<&Client, ConnectorError> {
-        let client = match self.consumer.take() {
-            Some(client) => client,
-            None => committed::consumer(&self.shared, Isolation::Stable)?,
+    fn committed(&mut self) -> Result<&Committed, ConnectorError> {
+        let committed = match self.committed.take() {
+            Some(committed) => committed,
+            None => Committed::own(&self.shared, Isolation::Stable)?,
         };
-        Ok(self.consumer.insert(client))
+        Ok(self.committed.insert(committed))
     }
 
     fn offsets(&self, decision: &Decision) -> Result<PartitionList, ConnectorError> {
@@ -72,8 +71,7 @@ impl KafkaDecisionLog {
 
 impl DecisionLog for KafkaDecisionLog {
     fn look(&mut self, partitions: &[Partition]) -> Result<Vec<CommittedOffset>, ConnectorError> {
-        let client = committed::consumer(&self.shared, Isolation::Unstable)?;
-        committed::read(&client, &self.shared, &self.covered(partitions))
+        Committed::own(&self.shared, Isolation::Unstable)?.read(&self.shared, &self.covered(partitions))
     }
 
     fn fence(&mut self) -> Result<(), ConnectorError> {
@@ -86,7 +84,7 @@ impl DecisionLog for KafkaDecisionLog {
 
     fn read(&mut self, partitions: &[Partition]) -> Result<Vec<CommittedOffset>, ConnectorError> {
         let (covered, shared) = (self.covered(partitions), self.shared.clone());
-        committed::read(self.consumer()?, &shared, &covered)
+        self.committed()?.read(&shared, &covered)
     }
 
     fn covered(&self, partitions: &[Partition]) -> Vec<Partition> {
@@ -112,7 +110,7 @@ impl DecisionLog for KafkaDecisionLog {
         let offsets = self.offsets(decision)?;
         if !self.transactional() {
             let shared = self.shared.clone();
-            return crate::offsets::commit(self.consumer()?, &shared, &shared.group, &offsets);
+            return crate::offsets::commit(self.committed()?.client(), &shared, &shared.group, &offsets);
         }
         let epoch = decision.record.id.epoch;
         let shared = &self.shared;

@@ -4,7 +4,7 @@ use crate::admin::GroupFacts;
 use crate::client::Client;
 use crate::client_error::{ClientError, ErrorCode};
 use crate::cluster::{KafkaCluster, Shared};
-use crate::committed::{self, Isolation};
+use crate::committed::{self, Committed, Isolation};
 use crate::denied;
 use crate::partition_list::PartitionList;
 use rdkafka::bindings as native;
@@ -30,8 +30,7 @@ impl KafkaCluster {
         group: &str,
         partitions: &[Partition],
     ) -> Result<Vec<CommittedOffset>, ConnectorError> {
-        let client = committed::consumer_of(&self.shared, group, Isolation::Stable)?;
-        committed::read_of(&client, &self.shared, group, partitions)
+        Committed::of(&self.shared, group, Isolation::Stable)?.read(&self.shared, partitions)
     }
 
     /// All that a group of this cluster has committed, whichever topics that is of.
@@ -46,12 +45,12 @@ impl KafkaCluster {
         group: &str,
         offsets: &[(Partition, Position)],
     ) -> Result<(), ConnectorError> {
-        let client = committed::consumer_of(&self.shared, group, Isolation::Unstable)?;
+        let committed = Committed::of(&self.shared, group, Isolation::Unstable)?;
         let mut list = PartitionList::new();
         for (partition, position) in offsets {
             list.add(partition, *position, None)?;
         }
-        commit(&client, &self.shared, group, &list)
+        commit(committed.client(), &self.shared, group, &list)
     }
 }
 

@@ -18,9 +18,9 @@ const READ_MAX: u64 = 10_000;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct LettersQuery {
-    /// Only of this operator, by its id in the pipeline.
+    /// Only of this operator, by its id in the pipeline, or of these, separated by commas.
     pub operator: Option<String>,
-    /// Only those that failed in this way: `trap`, `timeout`, `rejection` and so on.
+    /// Only those that failed in this way, or in these, separated by commas: `trap`, `timeout`, `rejection` and so on.
     pub kind: Option<String>,
     /// Only those that failed at this time or later: RFC 3339, milliseconds since 1970, or an age such as `2h`.
     pub since: Option<String>,
@@ -45,8 +45,8 @@ impl LettersQuery {
             return Err(Problem::new(Code::InvalidParameter, format!("limit: expected 1 to {LIMIT_MAX}")));
         }
         let selected = LettersSelected {
-            operators: self.operator.iter().cloned().collect(),
-            kinds: self.kind.iter().cloned().collect(),
+            operators: each(self.operator.as_deref()),
+            kinds: each(self.kind.as_deref()),
             since: self.since.clone(),
         };
         // Who names a letter gets it wherever it is.
@@ -54,6 +54,11 @@ impl LettersQuery {
         let LettersQuery { all, records, at, .. } = self;
         Ok(LettersAsked { selected, all, records, limit, read_max, at, replays: false })
     }
+}
+
+/// Names that are separated by commas, which no name has. None of them means no condition.
+fn each(names: Option<&str>) -> Vec<String> {
+    names.into_iter().flat_map(|names| names.split(',')).map(str::to_owned).collect()
 }
 
 /// Sends dead letters back.

@@ -83,12 +83,15 @@ pub fn run(command: &OffsetsCommand) -> Result<Exit, Failure> {
                 state: options.state.map(StateArgument::asked),
                 dry_run: !options.execute,
             };
-            if options.execute {
-                eprintln!("looking whether the pipeline is running, for two checkpoint intervals");
-            }
             let done = match options.place.remote()? {
                 Some(remote) => remote.reset(&asked)?,
-                None => offsets::reset(options.place.situation()?, &asked)?,
+                None => {
+                    let situation = options.place.situation()?;
+                    if options.execute {
+                        eprintln!("looking whether the pipeline is running, for two checkpoint intervals");
+                    }
+                    offsets::reset(situation, &asked)?
+                }
             };
             printed::reset(options.place.server.output, &done);
         }

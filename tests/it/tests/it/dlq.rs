@@ -329,7 +329,8 @@ fn a_served_pipeline_replays_its_letters_and_goes_on() {
     server.get(&format!("{path}?kind=boom")).expect(422);
     // The same lines as beside the data directory, and the same counts.
     let data = job.data_dir().display().to_string();
-    for options in [&[][..], &["--limit", "2"], &["--kind", "timeout"], &["--all"]] {
+    let two = ["--kind", "timeout", "--kind", "trap"];
+    for options in [&[][..], &["--limit", "2"], &["--kind", "timeout"], &two, &["--all"]] {
         let local = job.printed(&["dlq", "list"], &[options, &["--data-dir", &data]].concat(), &[]);
         let (local, remote) = (sorted(&local.1), sorted(&client(&server, &["dlq", "list", &name], options)));
         match options.contains(&"--limit") {

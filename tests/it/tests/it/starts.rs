@@ -2,6 +2,8 @@
 
 use crate::harness::job::{Job, PARTITIONS};
 use crate::harness::record::{Record, first_timestamp};
+use crate::harness::waiting::DEADLINE;
+use rdkafka::producer::Producer;
 
 fn found(job: &Job) -> Vec<String> {
     let output = job.cluster.read_committed(&job.topic("out"));
@@ -124,4 +126,18 @@ fn a_topic_that_its_source_reads_no_more_is_not_read_on_and_one_reset_takes_it_b
     job.command(&["offsets", "reset"], &["--to-snapshot", "--execute"], &[]).ends_with(0);
     job.run_to_end();
     assert_eq!(published(&job), 6 * once, "what came meanwhile, and nothing twice");
+}
+
+#[test]
+fn a_start_says_that_it_waits_for_a_transaction_that_is_not_decided() {
+    let job = with_start("undecided", "start = \"earliest\"");
+    let foreign = job.cluster.offset_in_transaction(&job.group(), &job.topic("in"));
+    let mut weir = job.start_with(&["--until-end"], &[]);
+    weir.await_log(&format!(
+        "group {} has offsets of a transaction that is neither committed nor aborted yet",
+        job.group()
+    ));
+    foreign.abort_transaction(DEADLINE).expect("the transaction ends");
+    weir.ends_with(0);
+    assert_eq!(found(&job), expected([0; PARTITIONS as usize], 10));
 }

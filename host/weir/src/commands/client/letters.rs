@@ -48,7 +48,7 @@ impl<'a> Remote<'a> {
 
     /// A line per letter.
     pub fn list(&self, wanted: &Wanted<'_>, all: bool, limit: u64, lines: bool) -> Result<Exit, Failure> {
-        let answer = self.connection.get(&self.path(wanted, &format!("?all={all}{}", of_limit(limit)))?)?;
+        let answer = self.connection.get(&self.path(wanted, &format!("?all={all}{}", of_limit(limit))))?;
         if !lines && self.server.output == OutputFormat::Json {
             table::json(&answer);
             return Ok(Exit::Done);
@@ -82,7 +82,7 @@ impl<'a> Remote<'a> {
     ) -> Result<Exit, Failure> {
         let mut query = format!("?all={all}&records=true{}", of_limit(limit));
         at.into_iter().for_each(|at| query += &format!("&at={}", encoded(at)));
-        let found = read(self.connection.get(&self.path(wanted, &query)?)?)?;
+        let found = read(self.connection.get(&self.path(wanted, &query))?)?;
         match at {
             Some(at) if found.items.is_empty() => Err(Failure::configuration(format!(
                 "--at {at}: there is no such letter; `weir dlq list --all` names them"
@@ -94,19 +94,16 @@ impl<'a> Remote<'a> {
         }
     }
 
-    fn path(&self, wanted: &Wanted<'_>, query: &str) -> Result<String, Failure> {
-        let one = |what: &str, given: Option<&str>, more: bool| match (given, more) {
-            (_, true) => Err(Failure::configuration(format!(
-                "--{what}: a server lists letters of one {what} at a time"
-            ))),
-            (Some(given), false) => Ok(format!("&{what}={}", encoded(given))),
-            (None, false) => Ok(String::new()),
-        };
-        let mut query = query.to_owned();
-        query += &one("operator", wanted.operators.first().map(String::as_str), wanted.operators.len() > 1)?;
-        query += &one("kind", wanted.kinds.first().map(|kind| kind.name()), wanted.kinds.len() > 1)?;
-        query += &one("since", wanted.since, false)?;
-        Ok(format!("/v1/pipelines/{}/dead-letters{query}", self.pipeline))
+    fn path(&self, wanted: &Wanted<'_>, query: &str) -> String {
+        let kinds: Vec<&str> = wanted.kinds.iter().map(|kind| kind.name()).collect();
+        let asked = [
+            ("operator", wanted.operators.join(",")),
+            ("kind", kinds.join(",")),
+            ("since", wanted.since.unwrap_or_default().to_owned()),
+        ];
+        let asked = asked.iter().filter(|(_, given)| !given.is_empty());
+        let asked: String = asked.map(|(what, given)| format!("&{what}={}", encoded(given))).collect();
+        format!("/v1/pipelines/{}/dead-letters{query}{asked}", self.pipeline)
     }
 
     /// Sends letters back.

@@ -152,6 +152,24 @@ impl Cluster {
         ended.expect("the transaction ends");
     }
 
+    /// A transaction of another program that has an offset of a group, and is open until the program ends it.
+    pub fn offset_in_transaction(
+        &self,
+        group: &str,
+        topic: &str,
+    ) -> ThreadedProducer<DefaultProducerContext> {
+        let mut config = configuration(&self.address);
+        config.set("transactional.id", super::names::unique("offset"));
+        let producer: ThreadedProducer<DefaultProducerContext> = config.create().expect("a producer");
+        producer.init_transactions(DEADLINE).expect("the broker knows the id");
+        producer.begin_transaction().expect("a transaction begins");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, 0, Offset::Offset(1)).expect("a valid offset");
+        let member = self.consumer("read_committed", group).group_metadata().expect("it has a group");
+        producer.send_offsets_to_transaction(&list, &member, DEADLINE).expect("the group takes the offset");
+        producer
+    }
+
     /// A consumer of nothing yet.
     pub fn consumer(&self, isolation: &str, group: &str) -> BaseConsumer {
         let mut config = configuration(&self.address);
