@@ -115,6 +115,8 @@ pub struct Recovered {
     pub verified: bool,
     /// Where replays of dead letters have ended, of sinks that are not replayed now: carried from manifest to manifest.
     pub parked: Vec<SourcePosition>,
+    /// What sinks have prepared that the pipeline does not have any more: carried likewise, until they are named again.
+    pub unpublished: Vec<PreparedHandle>,
 }
 
 /// What recovery has come to.
@@ -387,6 +389,8 @@ impl Recovery<'_> {
         let (parent, positions) = (restored.parent.clone(), &restored.positions);
         let mut manifest =
             manifest_of(self.plan, self.operators, id.clone(), parent, positions, vec![], restored.now_ms);
+        let unpublished = parts::of_gone_sinks(self.plan, &restored.prepared);
+        manifest.prepared.clone_from(&unpublished);
         manifest.watermarks = restored.watermarks.clone();
         manifest.operator_watermarks = restored.operator_watermarks.clone();
         manifest.keyed = restored.keyed.as_ref().map(|keyed| keyed.states.clone());
@@ -441,6 +445,7 @@ impl Recovery<'_> {
             savepoint,
             verified: self.verify,
             parked,
+            unpublished,
         })
     }
 }

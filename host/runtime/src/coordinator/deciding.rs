@@ -36,6 +36,7 @@ impl Coordinator<'_> {
             positions[*source].extend(start.clone());
         }
         self.pending_in_manifest = !self.pending.is_empty();
+        prepared.extend(self.options.recovered.unpublished.iter().cloned());
         prepared.sort();
         let id = self.id(epoch);
         let (plan, operators) = (&self.options.version.plan, &self.options.version.digests());

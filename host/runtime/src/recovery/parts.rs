@@ -1,6 +1,6 @@
 //! What a checkpoint and a decision are put together from, at a start and while running.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use weir_protocol::connector::DecisionLog;
 use weir_protocol::epoch::{CheckpointId, Epoch};
 use weir_protocol::manifest::{Manifest, PreparedHandle, SourcePosition, VERSION};
@@ -47,6 +47,20 @@ pub fn manifest_of(
 /// The handles of one sink.
 pub fn handles_of(sink: &str, prepared: &[PreparedHandle]) -> Vec<PreparedHandle> {
     prepared.iter().filter(|handle| handle.sink == sink).cloned().collect()
+}
+
+/// What is prepared of sinks that the plan does not have. It is decided, so it is published when they are named again; a
+/// sink that was only called something else does not know it under its new name.
+pub(super) fn of_gone_sinks(plan: &Plan, prepared: &[PreparedHandle]) -> Vec<PreparedHandle> {
+    let is_there = |handle: &&PreparedHandle| plan.spec.sinks.iter().any(|sink| sink.name == handle.sink);
+    let gone: Vec<PreparedHandle> = prepared.iter().filter(|handle| !is_there(handle)).cloned().collect();
+    let names: BTreeSet<&str> = gone.iter().map(|handle| handle.sink.as_str()).collect();
+    for name in names {
+        tracing::warn!(
+            "sink.{name}: the pipeline does not have it any more. Its last output is decided, and where the run before ended in a crash it may not be published: it will be when a start names this sink again"
+        );
+    }
+    gone
 }
 
 /// The offsets that a decision commits: the positions of covered partitions. A stand-in carries the epoch, also where a

@@ -48,6 +48,26 @@ fn a_local_pipeline_that_is_killed_at_its_own_places_publishes_each_record_once(
 }
 
 #[test]
+fn decided_output_of_a_sink_that_is_gone_is_published_when_it_is_named_again() {
+    let mut job = generated("local-renamed");
+    job.start_with(&[], &[("WEIR_KILL_AT", "after_commit:3")]).dies();
+    let published = job.values("files").len();
+    job.text = job.text.replace("[sink.files]", "[sink.later]");
+    let mut weir = job.start_with(&[], &[("WEIR_KILL_AT", "after_commit:2")]);
+    weir.dies();
+    assert!(weir.log().contains("sink.files: the pipeline does not have it any more"), "{}", weir.log());
+    job.run_to_end();
+    let renamed = job.values("files").len();
+    assert!(
+        published < renamed && renamed < RECORDS as usize,
+        "{published}, {renamed}: an epoch is not published"
+    );
+    job.text = job.text.replace("[sink.later]", "[sink.files]");
+    job.run_to_end();
+    check(&job);
+}
+
+#[test]
 fn files_are_read_once_to_their_end() {
     let mut job = Job::local("from-files");
     let text: String = (0..500).map(|number| format!("line-{number}\n")).collect();
