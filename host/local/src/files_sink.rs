@@ -129,7 +129,7 @@ fn unpublishable(
         |size: Option<u64>| size.map_or("is not there".to_owned(), |size| format!("has {size} bytes"));
     ConnectorError::refused(format!(
         "cannot publish {} bytes that are decided: {} {}, {} {}. Expected one of the two with that size; put the file \
-         back, or move a file of another pipeline out of the way",
+         back, move a file of another pipeline out of the way, or set `directory` back where it was changed",
         file.bytes,
         staged.display(),
         found(sizes.0),

@@ -12,6 +12,8 @@ pub struct Called {
     pub file: Option<String>,
     /// Its data directory, where that is not the default; none on a server.
     pub data_dir: Option<String>,
+    /// Keys of its file that the command line has set, as `KEY=VALUE`.
+    pub set: Vec<String>,
     /// Where its server listens.
     pub server: Option<String>,
     /// NAME of the `[kafka.NAME]` whose group holds its decisions.
@@ -71,6 +73,8 @@ pub enum Remedy {
     RestartFinished,
     /// A look at what is kept per key.
     StateStats,
+    /// The newest feature level, from which there is no way back.
+    Finalize,
 }
 
 impl Remedy {
@@ -96,6 +100,7 @@ impl Remedy {
             (Remedy::NewSavepoint, _) => "to make a savepoint of what is there, from which it can be started",
             (Remedy::FromSavepoint { .. }, _) => "to start from the savepoint all the same",
             (Remedy::RestartFinished, _) => "to start it all the same",
+            (Remedy::Finalize, _) => "to give up the way back to the weir before",
         }
     }
 
@@ -124,19 +129,20 @@ impl Remedy {
                 let again = if *again { " --again" } else { "" };
                 format!("weir {start} {on_file} --from-savepoint {} --replay-output{again}", quoted(asked))
             }
+            (Remedy::Finalize, _) => {
+                called.with_place("finalize").replacen("finalize", "weir upgrade finalize", 1)
+            }
             (Remedy::RestartFinished, None) => format!("weir run {on_file} --restart-finished"),
             (Remedy::RestartFinished, Some(_)) => format!("weir pipeline start {on_file} --restart-finished"),
-            (Remedy::Set { key, value }, None) => {
-                format!("weir run {on_file} --set {}", quoted(&format!("{key}={value}")))
-            }
+            (Remedy::Set { key, value }, None) => called.run_with(key, value),
             (Remedy::OwnGroup, None) => {
                 let cluster = called.cluster.as_deref().unwrap_or("main");
-                let set = format!("kafka.{cluster}.group={}.own", called.pipeline);
-                format!("weir run {on_file} --set {}", quoted(&set))
+                called.run_with(&format!("kafka.{cluster}.group"), &format!("{}.own", called.pipeline))
             }
             (Remedy::OwnDataDir, None) => {
                 let file = called.file.as_deref().unwrap_or(&called.pipeline);
-                format!("weir run {} --data-dir weir-data.{name}", quoted(file))
+                let elsewhere = format!("{} --data-dir weir-data.{name}", quoted(file));
+                format!("weir run {}", called.with_set(elsewhere, None))
             }
             (Remedy::Set { .. } | Remedy::OwnGroup | Remedy::OwnDataDir, Some(server)) => {
                 format!("weir apply {name}.toml --server {}", quoted(server))
@@ -145,13 +151,14 @@ impl Remedy {
     }
 
     /// What a reset must say of state per key that it parts from its positions: a stream that begins anew begins without
-    /// any; one whose lost records are left out goes on with what there is.
+    /// any; one whose lost records are left out, or that goes on where it is committed, goes on with what there is.
     fn state(&self, called: &Called) -> &'static str {
         match self {
             Remedy::Reset { to: ResetTo::Earliest | ResetTo::Latest, only } if called.keyed => match only {
                 None => " --state empty",
                 Some(_) => " --state keep",
             },
+            Remedy::Reset { to: ResetTo::Current, .. } if called.keyed => " --state keep",
             _ => "",
         }
     }
@@ -166,7 +173,28 @@ impl Remedy {
 impl Called {
     /// For commands that read the file.
     fn on_file(&self) -> String {
-        self.with_place(self.file.as_deref().unwrap_or(&self.pipeline))
+        self.with_set(self.with_place(self.file.as_deref().unwrap_or(&self.pipeline)), None)
+    }
+
+    /// What was set goes with the file, but for a key that the command sets otherwise. Properties of clients may be
+    /// passwords: their values are not printed.
+    fn with_set(&self, mut command: String, but: Option<&str>) -> String {
+        for set in &self.set {
+            let (key, value) = set.split_once('=').unwrap_or((set, ""));
+            if but == Some(key) {
+                continue;
+            }
+            let value = if key.contains("properties") { "..." } else { value };
+            command += &format!(" --set {}", quoted(&format!("{key}={value}")));
+        }
+        command
+    }
+
+    /// A start of its file with one key set, whatever it was set to before.
+    fn run_with(&self, key: &str, value: &str) -> String {
+        let file = self.with_place(self.file.as_deref().unwrap_or(&self.pipeline));
+        let set = quoted(&format!("{key}={value}")).to_string();
+        format!("weir run {} --set {set}", self.with_set(file, Some(key)))
     }
 
     /// For commands that want the name only.
@@ -228,6 +256,13 @@ mod tests {
             state(ResetTo::Earliest, Some(Partition::new("in", 2))).ends_with("--to-earliest --state keep")
         );
         assert!(state(ResetTo::Snapshot, None).ends_with("--to-snapshot"), "there they agree");
+        assert!(state(ResetTo::Current, None).ends_with("--to-current --state keep"));
+        called.set =
+            vec!["kafka.main.group=g".to_owned(), "kafka.main.properties.\"sasl.password\"=hush".to_owned()];
+        let show = "weir offsets show orders.toml --data-dir /var/weir --set kafka.main.group=g --set 'kafka.main.properties.\"sasl.password\"=...'";
+        assert_eq!(Remedy::Show.command(&called), show);
+        let own = Remedy::OwnGroup.command(&called);
+        assert!(own.ends_with("--set kafka.main.group=orders.own") && !own.contains("group=g"), "{own}");
         called = Called {
             pipeline: "orders".to_owned(),
             server: Some("http://127.0.0.1:8380".to_owned()),

@@ -191,6 +191,32 @@ pub enum ResetRefusal {
     /// No checkpoint.
     #[error("this data directory knows no checkpoint; use --to-earliest, --to-latest or --to-current")]
     NoSnapshot,
+    /// The decided checkpoint is not kept.
+    #[error(
+        "checkpoint {decided}, which is decided, is not kept here any more, and to go on from {newest}, which is, would skip what was read between them; use --to-current to go on where {decided} was, or --to-earliest"
+    )]
+    NotKept {
+        /// What is decided.
+        decided: CheckpointId,
+        /// The newest that was decided once.
+        newest: CheckpointId,
+    },
+    /// The topic does not reach from there to there.
+    #[error(
+        "checkpoint {id} is at offset {offset} of {partition}, which has {earliest} to {end}: records were deleted, or the topic was made again; use --to-earliest or --to-latest, or leave it out by --topic"
+    )]
+    SnapshotOutOfRange {
+        /// The checkpoint.
+        id: CheckpointId,
+        /// The partition.
+        partition: Partition,
+        /// Where it was.
+        offset: i64,
+        /// Its first record.
+        earliest: i64,
+        /// Behind its last.
+        end: i64,
+    },
     /// The checkpoint does not know the partition.
     #[error(
         "checkpoint {id} has no position of {partition}; use --to-current, --to-earliest or --to-latest, or leave it out by --topic"
@@ -300,6 +326,18 @@ fn goes_to(
         Target::Snapshot => {
             let id = snapshot.ok_or(ResetRefusal::NoSnapshot)?;
             match known.snapshot {
+                Some(Position { offset, .. })
+                    if known.range.is_some_and(|(earliest, end)| !(earliest..=end).contains(&offset)) =>
+                {
+                    let (earliest, end) = range(known)?;
+                    Err(ResetRefusal::SnapshotOutOfRange {
+                        id: id.clone(),
+                        partition: partition(),
+                        offset,
+                        earliest,
+                        end,
+                    })
+                }
                 Some(position) => Ok((Some(position), None)),
                 None => Err(ResetRefusal::NotInSnapshot { id: id.clone(), partition: partition() }),
             }

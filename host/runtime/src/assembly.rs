@@ -75,7 +75,11 @@ pub fn tasks(
         ends.push(match letters_end(spec) {
             Some(fixed) => Some(ends_of_replay(fixed, positions, &source.ends(&partitions)?)),
             None if replays && !is_letters(&spec.name) => None,
-            None if run.until_end || replays => Some(source.ends(&partitions)?),
+            None if run.until_end || replays => {
+                // A position behind the end would look like one that has reached it.
+                source.check_start(positions)?;
+                Some(source.ends(&partitions)?)
+            }
             None => None,
         });
     }

@@ -1,5 +1,7 @@
 //! How a person calls a pipeline, for the commands in refusals: by its file here, by its name on a server.
 
+use crate::commands::PipelineOptions;
+use crate::prepared_pipeline;
 use std::path::Path;
 use weir_protocol::plan::{Plan, SinkKind, SourceKind};
 use weir_protocol::remedy::Called;
@@ -7,14 +9,16 @@ use weir_protocol::remedy::Called;
 /// The data directory of a command line that names none.
 const DEFAULT_DATA_DIR: &str = "weir-data";
 
-/// One whose file was named. Its name is told by its plan, and until then by the file's.
-pub fn on_the_command_line(file: &Path, data_dir: &Path) -> Called {
+/// One whose file was named. Its name is told by the file; where that cannot be read, it is the file's own.
+pub fn on_the_command_line(options: &PipelineOptions, data_dir: &Path) -> Called {
     let data_dir = data_dir.display().to_string();
-    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let stem = options.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let read = prepared_pipeline::read_file(&options.file, &options.overrides).ok();
     Called {
-        pipeline: stem.unwrap_or_default(),
-        file: Some(file.display().to_string()),
+        pipeline: read.map(|file| file.spec.name).or(stem).unwrap_or_default(),
+        file: Some(options.file.display().to_string()),
         data_dir: Some(data_dir).filter(|data_dir| data_dir != DEFAULT_DATA_DIR),
+        set: options.overrides.clone(),
         server: None,
         cluster: None,
         keyed: false,

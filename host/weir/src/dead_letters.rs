@@ -35,7 +35,7 @@ pub fn may_be_replayed(plan: &Plan, level: FeatureLevel) -> Result<(), String> {
     let letters = plan.spec.sources.iter().filter(|spec| is_letters(&spec.name));
     match letters.into_iter().find(|spec| !decides || !spec.kind.decides()) {
         Some(spec) if level < MANIFEST_CARRIES_LETTERS => Err(format!(
-            "sink.{}: where the replay of its letters ends is kept in manifests only, and the data directory is of feature level {level}: a weir of before that runs this pipeline once more would forget it; `weir upgrade finalize` first",
+            "sink.{}: where the replay of its letters ends is kept in manifests only, and the data directory is of feature level {level}: a weir of before that runs this pipeline once more would forget it",
             sink_of_letters(&spec.name).unwrap_or_default()
         )),
         _ => Ok(()),

@@ -94,6 +94,9 @@ pub fn run(command: &OffsetsCommand) -> Result<Exit, Failure> {
                 }
             };
             printed::reset(options.place.server.output, &done);
+            if done.needs.is_some() {
+                return Ok(Exit::NeedsPerson);
+            }
         }
     }
     Ok(Exit::Done)
@@ -128,7 +131,7 @@ impl PlaceOptions {
         let file = PathBuf::from(&self.pipeline);
         let options = PipelineOptions { file, overrides: self.overrides.clone() };
         let data_dir = self.data_dir.as_deref().unwrap_or(Path::new("weir-data"));
-        let called = called::on_the_command_line(&options.file, data_dir);
+        let called = called::on_the_command_line(&options, data_dir);
         (options, data_dir, called)
     }
 }

@@ -76,7 +76,7 @@ pub struct Options {
 /// Runs the pipeline of a file.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
     logging::start(options.log_format);
-    let mut called = called::on_the_command_line(&options.pipeline.file, &options.data.data_dir);
+    let mut called = called::on_the_command_line(&options.pipeline, &options.data.data_dir);
     live(options, &mut called).map_err(|failure| failure.told(&called))
 }
 

@@ -33,7 +33,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     if !options.online {
         return Ok(Exit::Done);
     }
-    let mut called = called::on_the_command_line(&options.pipeline.file, &options.data.data_dir);
+    let mut called = called::on_the_command_line(&options.pipeline, &options.data.data_dir);
     called::by_its_plan(&mut called, &pipeline.plan);
     judge(&online::checks(&pipeline, &options.data.data_dir, &called))
 }

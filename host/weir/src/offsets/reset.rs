@@ -14,14 +14,13 @@ use weir_protocol::position::{Partition, Position, Positions};
 use weir_protocol::reset::{
     Chosen, Move, PartitionFacts, ResetRefusal, StateChoice, StateFate, Target, moves, state_fate,
 };
-use weir_protocol::verdict::FoundManifest;
 use weir_runtime::recovery::{decision_offsets, manifest_of};
 
 /// Says what the reset means, and does it unless that is all.
 pub fn run(mut situation: Situation, asked: &ResetOffsets) -> Result<OffsetsReset, Failure> {
     refuse_foreign(&situation)?;
-    let snapshot = snapshot(&situation)?;
     let target = target(&asked.to);
+    let snapshot = snapshot(&situation, &target)?;
     let chosen: Vec<Chosen> = asked
         .topics
         .iter()
@@ -96,16 +95,19 @@ fn refuse_foreign(situation: &Situation) -> Result<(), Failure> {
 }
 
 /// The manifest of the last checkpoint that is known: the decided one, or that of the hint.
-fn snapshot(situation: &Situation) -> Result<Option<Manifest>, Failure> {
+fn snapshot(situation: &Situation, target: &Target) -> Result<Option<Manifest>, Failure> {
     if let Some(manifest) = &situation.manifest {
         return Ok(Some(manifest.clone()));
     }
     let Some(hint) = situation.store.hint()? else { return Ok(None) };
-    let record = DecisionRecord { owner: situation.owner.clone(), id: hint.id, manifest: hint.manifest };
-    Ok(match situation.store.load(&record) {
-        FoundManifest::Found(manifest) => Some(manifest),
-        _ => None,
-    })
+    // The cluster has lost what was decided later, output too: only what it has says where to go on.
+    if let (Some(record), Target::Snapshot) = (&situation.record, target)
+        && hint.id.epoch > record.id.epoch
+    {
+        let (decided, newest) = (record.id.clone(), hint.id);
+        return Err(unfit(ResetRefusal::NotKept { decided, newest }));
+    }
+    Ok(situation.hinted(hint))
 }
 
 /// What the rules want to know, asked of the sources.
@@ -138,7 +140,7 @@ fn facts(
         _ => none.clone(),
     };
     let (earliest, ends) = match target {
-        Target::Offsets(_) | Target::ShiftBy(_) if counted.contains(&true) => (
+        Target::Offsets(_) | Target::ShiftBy(_) | Target::Snapshot if counted.contains(&true) => (
             situation.ask_sources(|source, partitions| {
                 unless_permanent(source.resolve(partitions, StartPolicy::Earliest))
             })?,
@@ -182,7 +184,11 @@ fn notes(situation: &Situation, facts: &[PartitionFacts], moves: &[Move], fate: 
     }
     for known in &situation.partitions {
         if let Metadata::Unknown(text) = &known.metadata {
-            notes.push(format!("{}: what stands there now is another program's ({text})", known.partition));
+            notes.push(format!(
+                "{}: what stands there now is another program's ({})",
+                known.partition,
+                text.escape_debug()
+            ));
         }
     }
     match fate {

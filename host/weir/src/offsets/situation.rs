@@ -18,7 +18,7 @@ use weir_protocol::plan::{Plan, SourceKind};
 use weir_protocol::position::{Partition, Position, Positions};
 use weir_protocol::remedy::Called;
 use weir_protocol::reset::Unit;
-use weir_protocol::verdict::{FoundManifest, named};
+use weir_protocol::verdict::{DecisionPlace, FoundManifest, Hint, decisions};
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::{Connected, Connectors, Operators};
 use weir_runtime::data_dir::DataDir;
@@ -61,17 +61,17 @@ pub struct Situation {
     connectors: PlanConnectors,
     /// The connectors.
     pub connected: Connected,
-    /// What is decided.
+    /// What is decided; the newest where partitions name several.
     pub record: Option<DecisionRecord>,
-    /// The manifest of that, if it is there and whole.
+    /// The manifest of that, if it is there and whole; where partitions name several decisions, of the newest that is.
     pub manifest: Option<Manifest>,
     /// All partitions.
     pub partitions: Vec<Known>,
 }
 
 /// How a person calls the pipeline of a file.
-fn called_by(file: &Path, data_dir: &Path, plan: &Plan) -> Called {
-    let mut called = called::on_the_command_line(file, data_dir);
+fn called_by(pipeline: &PipelineOptions, data_dir: &Path, plan: &Plan) -> Called {
+    let mut called = called::on_the_command_line(pipeline, data_dir);
     called::by_its_plan(&mut called, plan);
     called
 }
@@ -98,7 +98,7 @@ impl Situation {
         let prepared = prepared_pipeline::prepare(&file, &engine)?;
         let spec = &prepared.plan.spec;
         let directory = data_dir.pipeline(&spec.name, &Owner::of(&spec.id_prefix, &spec.name))?;
-        let called = called_by(&pipeline.file, data_dir.path(), &prepared.plan);
+        let called = called_by(pipeline, data_dir.path(), &prepared.plan);
         let store = CheckpointStore::open_at(&directory, spec.checkpoint.retain, data_dir.level().clone())?;
         let situation = Situation::look(prepared, directory, store, called)?;
         Ok(Situation { _held: Some(data_dir), ..situation })
@@ -109,7 +109,7 @@ impl Situation {
         let file = prepared_pipeline::read_file(&pipeline.file, &pipeline.overrides)?;
         let engine = Engine::new(None).map_err(|error| Failure::failed(error.to_string()))?;
         let prepared = prepared_pipeline::prepare(&file, &engine)?;
-        let called = called_by(&pipeline.file, data_dir, &prepared.plan);
+        let called = called_by(pipeline, data_dir, &prepared.plan);
         Situation::look_beside(prepared, data_dir, called)
     }
 
@@ -207,7 +207,8 @@ impl Situation {
         std::thread::sleep(wait);
         let wanted: Vec<Partition> = self.partitions.iter().map(|known| known.partition.clone()).collect();
         let covered = self.connected.decisions.covered(&wanted);
-        let now = named(&self.connected.decisions.look(&covered)?).cloned();
+        let now = self.connected.decisions.look(&covered)?;
+        let now = decisions(&now).first().copied().cloned();
         match (&now, &self.record) {
             (Some(now), before) if before.as_ref() != Some(now) => Err(refused(format!(
                 "the pipeline is running: checkpoint {} was decided just now; stop it first",
@@ -283,11 +284,21 @@ impl Situation {
             Reading::Onlooking => self.connected.decisions.look(&covered)?,
             Reading::BehindTheFence => self.connected.decisions.read(&covered)?,
         };
-        self.record = named(&committed).cloned();
-        self.manifest = match self.record.as_ref().map(|record| self.store.load(record)) {
-            Some(FoundManifest::Found(manifest)) => Some(manifest),
+        let decisions = decisions(&committed);
+        self.record = decisions.first().copied().cloned();
+        self.manifest = decisions.into_iter().find_map(|record| match self.store.load(record) {
+            FoundManifest::Found(manifest) => Some(manifest),
             _ => None,
-        };
+        });
+        // A local decision that was brought back from a copy: what was decided later is published. A hint that is damaged
+        // is told by who needs it.
+        let is_local = self.connected.place == DecisionPlace::LocalFile;
+        let hint = self.store.hint().ok().flatten().filter(|_| is_local);
+        if let (Some(decided), Some(hint)) = (&self.record, hint)
+            && hint.id.epoch > decided.id.epoch
+        {
+            self.manifest = self.hinted(hint).or(self.manifest.take());
+        }
         for (index, partition) in all {
             let source = self.plan.spec.sources[index].name.clone();
             let entry = committed.iter().find(|entry| entry.partition == partition);
@@ -303,6 +314,15 @@ impl Situation {
             self.partitions.push(Known { index, source, partition, position, metadata });
         }
         Ok(())
+    }
+
+    /// The manifest that a hint names.
+    pub fn hinted(&self, hint: Hint) -> Option<Manifest> {
+        let record = DecisionRecord { owner: self.owner.clone(), id: hint.id, manifest: hint.manifest };
+        match self.store.load(&record) {
+            FoundManifest::Found(manifest) => Some(manifest),
+            _ => None,
+        }
     }
 
     /// Where each partition ends now, as far as its source knows.

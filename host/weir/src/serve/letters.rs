@@ -67,8 +67,10 @@ impl WeirHost {
     ) -> Result<LettersFound, Refused> {
         let plan = prepare(self, document, &selection(&asked.selected)?)?.plan;
         if asked.replays {
-            let conflict =
-                |message| Refused { reason: Reason::Conflict, message, hint: None, problems: vec![] };
+            let conflict = |message| {
+                let hint = Some("weir upgrade finalize".to_owned());
+                Refused { reason: Reason::Conflict, message, hint, problems: vec![] }
+            };
             may_be_replayed(&plan, self.data_dir().level().level()).map_err(conflict)?;
         }
         let directory = self.directory(&document.name);

@@ -191,3 +191,61 @@ fn a_source_that_is_renamed_is_refused_until_its_positions_are_taken_over() {
     job.run_to_end();
     assert_eq!(job.cluster.read_committed(&job.topic("out")).len(), 10 * PARTITIONS as usize);
 }
+
+#[test]
+fn a_position_behind_the_end_of_its_topic_is_refused_by_a_bounded_run_too() {
+    let job = Job::processed("behind");
+    job.cluster.produce(&job.topic("in"), &Record::numbered_batch(PARTITIONS, 10));
+    job.cluster.commit_plainly(&job.group(), &job.topic("in"), &[(0, 500), (1, 10), (2, 10)]);
+    for options in [&["--until-end"][..], &["--until-end", "--drain"], &[]] {
+        let mut weir = job.start_with(options, &[]);
+        weir.ends_with(4);
+        let said = weir.last_line();
+        assert!(said.contains("offset 500 is not there any more (it has 0 to 10"), "{said}");
+        assert!(said.contains(&format!("--topic {}:0 --to-latest", job.topic("in"))), "{said}");
+    }
+    reset(&job, &["--topic", &format!("{}:0", job.topic("in")), "--to-earliest", "--execute"]);
+    job.run_to_end();
+    assert_eq!(job.cluster.read_committed(&job.topic("out")).len(), 10, "those of partition 0");
+}
+
+#[test]
+fn a_cluster_that_went_back_further_than_checkpoints_are_kept_skips_nothing() {
+    let mut job = Job::processed("went-back");
+    job.text = job.text.replace("interval = \"200ms\"", "retain = 2, interval = \"200ms\"");
+    let all = Record::numbered_batch(PARTITIONS, 9);
+    let mut before = Vec::new();
+    for third in all.chunks(all.len() / 3) {
+        job.cluster.produce(&job.topic("in"), third);
+        job.run_to_end();
+        before.push(job.cluster.committed(&job.group(), &job.topic("in")));
+    }
+    job.cluster.commit_as_it_was(&job.group(), &job.topic("in"), &before[0]);
+    refused(&job, "to go on from the last checkpoint that is known here");
+    let mut lost = job.command(&["offsets", "reset"], &["--to-snapshot", "--execute"], &[]);
+    lost.ends_with(2);
+    assert!(lost.last_line().contains("is not kept here any more"), "{}", lost.last_line());
+    reset(&job, &["--to-current", "--execute"]);
+    job.run_to_end();
+    let output = job.cluster.read_committed(&job.topic("out"));
+    assert_eq!(output.len(), all.len() + all.len() / 3 * 2, "what came behind that decision is made again");
+}
+
+#[test]
+fn a_topic_that_was_made_again_shorter_is_not_reset_to_where_the_old_one_was() {
+    let (job, _) = processed("shorter", 5);
+    job.cluster.delete_group(&job.group());
+    let (input, all) = (job.topic("in"), Record::numbered_batch(PARTITIONS, 8));
+    job.cluster.produce(&input, &all[5 * PARTITIONS as usize..]);
+    job.cluster.delete_records(&input, PARTITIONS, 7);
+    let mut lost = job.command(&["offsets", "reset"], &["--to-snapshot"], &[]);
+    lost.ends_with(2);
+    assert!(
+        lost.last_line().contains("is at offset 5 of") && lost.last_line().contains("which has 7 to 8"),
+        "{}",
+        lost.last_line()
+    );
+    reset(&job, &["--to-earliest", "--execute"]);
+    job.run_to_end();
+    assert_eq!(job.cluster.read_committed(&job.topic("out")).len(), 6 * PARTITIONS as usize);
+}

@@ -110,7 +110,7 @@ fn a_topic_that_its_source_reads_no_more_is_not_read_on_and_one_reset_takes_it_b
     }
     job.run_to_end();
     assert_eq!(published(&job), 4 * once);
-    let both = job.text.clone();
+    let both = job.text.replace(&format!("{topics:?}"), &format!("{:?}", [&topics[1], &topics[0]]));
     job.text = job.text.replace(&format!("{topics:?}"), &format!("{:?}", &topics[..1]));
     for topic in &topics {
         job.cluster.produce(topic, &Record::numbered_batch(PARTITIONS, 1));
@@ -118,7 +118,7 @@ fn a_topic_that_its_source_reads_no_more_is_not_read_on_and_one_reset_takes_it_b
     job.run_to_end();
     assert_eq!(published(&job), 5 * once, "the records of one topic");
     job.run_to_end();
-    // It stands at an old decision in the group, and where it was in the last checkpoint.
+    // It stands at an old decision in the group, and where it was in the last checkpoint; the order of topics is nothing.
     job.text = both;
     let mut refused = job.start_with(&["--until-end"], &[]);
     refused.ends_with(4);

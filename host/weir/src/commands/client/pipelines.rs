@@ -194,7 +194,14 @@ fn plan(options: &File) -> Result<Exit, Failure> {
         super::connection::OutputFormat::Json => table::json(&plan),
         super::connection::OutputFormat::Table => show_plan(&plan),
     }
-    Ok(Exit::Done)
+    let outcomes: Vec<&str> =
+        plan["online"].as_array().into_iter().flatten().filter_map(|one| one["outcome"].as_str()).collect();
+    // As `weir validate --online` ends.
+    Ok(match outcomes {
+        all if all.contains(&"refused") => Exit::NeedsPerson,
+        all if all.contains(&"failed") => Exit::Failed,
+        _ => Exit::Done,
+    })
 }
 
 /// `weir apply`: plans, shows the plan, and applies just that plan.

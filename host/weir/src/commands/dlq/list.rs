@@ -1,7 +1,7 @@
 //! `weir dlq list`: a line per open letter, without its record.
 
 use super::{SelectionOptions, look};
-use crate::commands::client::connection::ServerOptions;
+use crate::commands::client::connection::{OutputFormat, ServerOptions};
 use crate::commands::client::letters::Remote;
 use crate::commands::savepoint::now_ms;
 use crate::commands::{DataDirOptions, PipelineOptions};
@@ -37,6 +37,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     if let Some(remote) = Remote::of(&options.server, &options.pipeline.file)? {
         return remote.list(&options.selection.wanted(), options.all, options.limit, options.json);
     }
+    let json = options.json || options.server.output == OutputFormat::Json;
     let selection = options.selection.selection(now_ms())?;
     let (_, mut letters) = look(&options.pipeline, &options.data, &selection)?;
     let (mut summary, mut lines, mut hidden) = (Summary::default(), 0, 0);
@@ -51,16 +52,19 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
             hidden += 1;
             return Ok(true);
         }
-        if lines == 0 && !options.json {
+        if lines == 0 && !json {
             println!("{}", listing::heading());
         }
         lines += 1;
         let letter = line_of_json(found);
-        println!("{}", if options.json { letter.to_string() } else { listing::line(&letter) });
+        println!("{}", if json { letter.to_string() } else { listing::line(&letter) });
         Ok(true)
     })?;
-    if !options.json {
+    if !json {
         print!("{}", listing::end(&summary, hidden));
+        if let Err(error) = letters.may_come_back() {
+            println!("a replay would be refused: {error}");
+        }
     }
     Ok(Exit::Done)
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use weir_kafka::Level;
 use weir_protocol::counted::counted;
 use weir_protocol::decision::Owner;
+use weir_protocol::remedy::Remedy;
 use weir_runtime::clock::SystemClock;
 use weir_runtime::connect::Connectors;
 use weir_runtime::data_dir::DataDir;
@@ -49,7 +50,7 @@ pub struct Options {
 
 /// Replays.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
-    let called = called::on_the_command_line(&options.pipeline.file, &options.data.data_dir);
+    let called = called::on_the_command_line(&options.pipeline, &options.data.data_dir);
     replayed(options).map_err(|failure| failure.told(&called))
 }
 
@@ -71,8 +72,10 @@ fn replayed(options: &Options) -> Result<Exit, Failure> {
     let engine =
         Engine::new(Some(data_dir.compiled())).map_err(|error| Failure::failed(error.to_string()))?;
     let prepared = replay_pipeline(&file, &engine, &selection)?;
-    dead_letters::may_be_replayed(&prepared.plan, data_dir.level().level())
-        .map_err(|why| Failure::new(Exit::NeedsPerson, why))?;
+    dead_letters::may_be_replayed(&prepared.plan, data_dir.level().level()).map_err(|why| Failure {
+        remedy: Some(Box::new(Remedy::Finalize)),
+        ..Failure::new(Exit::NeedsPerson, why)
+    })?;
     let spec = &prepared.plan.spec;
     let owner = Owner::of(&spec.id_prefix, &spec.name);
     let directory = data_dir.pipeline(&spec.name, &owner)?;
@@ -103,8 +106,11 @@ fn replayed(options: &Options) -> Result<Exit, Failure> {
         println!("{} failed again: each is a new letter, with its attempt counted", counted(again, "record"));
     }
     let open = after.taken() + after.left();
-    let are = if open == 1 { "is" } else { "are" };
-    println!("{} {are} open; `weir dlq list` tells which can be replayed", counted(open, "letter"));
+    match open {
+        0 => println!("no letter is open"),
+        1 => println!("1 letter is open; `weir dlq list` tells whether it can be replayed"),
+        _ => println!("{open} letters are open; `weir dlq list` tells which can be replayed"),
+    }
     Ok(Exit::Done)
 }
 

@@ -24,7 +24,7 @@ pub fn offsets(format: OutputFormat, found: &PipelineOffsets) {
         let name = format!("{} {}:{}", one.source, one.topic, one.partition);
         let (offset, end, lag) = (number(one.offset), number(one.end), number(one.lag));
         let by = one.committed_by.as_deref().unwrap_or("-");
-        text += &format!("{name:<40} {offset:>12} {end:>12} {lag:>10}  {by}\n");
+        text += &format!("{name:<40} {offset:>12} {end:>12} {lag:>10}  {}\n", by.escape_debug());
     }
     if let Some(refused) = &found.refused {
         text += &format!("a start would be refused: {refused}\n");

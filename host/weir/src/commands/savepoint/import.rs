@@ -38,6 +38,12 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         Err(failure) => return Err(failure),
     };
     let given = &options.from;
+    if !given.exists() {
+        return Err(Failure::configuration(format!(
+            "{}: there is no such file or directory",
+            given.display()
+        )));
+    }
     let unpacked = match given.is_file() {
         true => Some(unpack(given, &store)?),
         false => None,

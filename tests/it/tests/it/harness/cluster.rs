@@ -275,6 +275,18 @@ impl Cluster {
         }
         until("the offsets to be committed", || consumer.commit(&list, CommitMode::Sync).ok());
     }
+
+    /// Commits what a group had committed before, metadata too, as a cluster does that is brought back from a copy.
+    pub fn commit_as_it_was(&self, group: &str, topic: &str, before: &[Committed]) {
+        let consumer = self.consumer("read_committed", group);
+        let mut list = TopicPartitionList::new();
+        for one in before {
+            let mut entry = list.add_partition(topic, one.partition);
+            entry.set_offset(Offset::Offset(one.offset.expect("it was committed"))).expect("an offset");
+            entry.set_metadata(&one.metadata);
+        }
+        until("the offsets to be committed", || consumer.commit(&list, CommitMode::Sync).ok());
+    }
 }
 
 /// The epoch in the metadata of a committed offset.
