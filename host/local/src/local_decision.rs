@@ -73,7 +73,8 @@ impl LocalDecision {
         let content = decode(&text).map_err(|why| {
             ConnectorError::refused(format!(
                 "the decision in {} cannot be used: {why}. Bring the file back as it was; without it nobody can tell \
-                 which checkpoint is true",
+                 which checkpoint is true. Where there is no copy, make a savepoint of what is there, remove this \
+                 file, and start from that savepoint",
                 self.path.display()
             ))
             .helped_by(Remedy::NewSavepoint)

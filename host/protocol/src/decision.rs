@@ -103,6 +103,21 @@ pub struct Decision {
     pub offsets: Vec<(Partition, Position)>,
 }
 
+/// All decisions that partitions name, the newest first. They differ where somebody else has written to the group, or a
+/// topic is read again that was left out for a while.
+pub fn decisions(committed: &[CommittedOffset]) -> Vec<&DecisionRecord> {
+    let mut all: Vec<&DecisionRecord> = Vec::new();
+    for entry in committed {
+        if let Metadata::Decision(record) = &entry.metadata
+            && !all.contains(&record)
+        {
+            all.push(record);
+        }
+    }
+    all.sort_by_key(|record| std::cmp::Reverse(record.id.epoch));
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,5 +155,23 @@ mod tests {
         assert_ne!(Owner::of("weir.", "a"), Owner::of("weir.", "b"));
         assert_ne!(Owner::of("weir.", "a"), Owner::of("test.", "a"));
         assert_ne!(Owner::of("we", "ir"), Owner::of("wei", "r"));
+    }
+
+    #[test]
+    fn of_several_decisions_the_newest_is_first_and_each_is_named_once() {
+        let of =
+            |epoch| DecisionRecord { id: CheckpointId { epoch: Epoch(epoch), ..record().id }, ..record() };
+        let entry = |number, metadata| CommittedOffset {
+            partition: Partition::new("in", number),
+            position: Some(Position::at(7)),
+            metadata,
+        };
+        let committed = [
+            entry(0, Metadata::Decision(of(3))),
+            entry(1, Metadata::Empty),
+            entry(2, Metadata::Decision(of(5))),
+            entry(3, Metadata::Decision(of(3))),
+        ];
+        assert_eq!(decisions(&committed), [&of(5), &of(3)]);
     }
 }

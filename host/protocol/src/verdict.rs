@@ -167,21 +167,6 @@ pub fn named(committed: &[CommittedOffset]) -> Option<&DecisionRecord> {
     })
 }
 
-/// All decisions that partitions name, the newest first. They differ where somebody else has written to the group, or a
-/// topic is read again that was left out for a while.
-pub fn decisions(committed: &[CommittedOffset]) -> Vec<&DecisionRecord> {
-    let mut all: Vec<&DecisionRecord> = Vec::new();
-    for entry in committed {
-        if let Metadata::Decision(record) = &entry.metadata
-            && !all.contains(&record)
-        {
-            all.push(record);
-        }
-    }
-    all.sort_by_key(|record| std::cmp::Reverse(record.id.epoch));
-    all
-}
-
 /// Judges. Total: every combination of facts has a verdict.
 pub fn judge(facts: &Facts) -> Verdict {
     match check_entries(facts) {

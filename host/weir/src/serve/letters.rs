@@ -68,7 +68,10 @@ impl WeirHost {
         let plan = prepare(self, document, &selection(&asked.selected)?)?.plan;
         if asked.replays {
             let conflict = |message| {
-                let hint = Some("weir upgrade finalize".to_owned());
+                let hint = Some(
+                    "finalize the upgrade first: `weir upgrade finalize`, or POST /v1/upgrade/finalize"
+                        .to_owned(),
+                );
                 Refused { reason: Reason::Conflict, message, hint, problems: vec![] }
             };
             may_be_replayed(&plan, self.data_dir().level().level()).map_err(conflict)?;

@@ -186,3 +186,24 @@ fn what_a_refused_start_names_is_not_refused_for_the_same_reason() {
         assert!(code == Some(0) || needs_a_word || begins == &"weir run ", "{name}: {command}: {said}");
     }
 }
+
+#[test]
+fn a_damaged_decision_is_given_up_for_a_savepoint_of_what_is_there() {
+    let job = job("decision-given-up");
+    job.run_to_end();
+    let decision = job.pipeline_dir().join("DECISION");
+    fs::write(&decision, "{}").unwrap();
+    grow(&job);
+    let made =
+        format!("weir savepoint create {} --name kept --data-dir {}", job.name, job.data_dir().display());
+    assert_eq!(typed(&job, &made).0, Some(0));
+    fs::remove_file(&decision).unwrap();
+    job.start_with(&["--until-end", "--from-savepoint", "kept"], &[]).ends_with(0);
+    let mut values = job.values("files");
+    values.sort();
+    let expected: Vec<String> = ["four", "one", "three", "two"]
+        .iter()
+        .flat_map(|word| [(); 2].map(|()| format!("processed_{word}")))
+        .collect();
+    assert_eq!(values, expected);
+}
