@@ -37,7 +37,7 @@ pub async fn list_letters(
     params(Named, ("If-Match" = Option<String>, Header, description = "only where the pipeline is still this")),
     request_body = Option<ReplayRequest>,
     responses(
-        (status = 200, description = "what a replay would take, with `dry_run`", body = LettersFound),
+        (status = 200, description = "what a replay would take: with `dry_run`, and where that is nothing, which stops nothing", body = LettersFound),
         (status = 202, description = "its events show how it goes: `replayed` at the end, or `replay_stopped` or `replay_failed`", body = PipelineView,
             headers(("Location" = String, description = "what to watch"))),
     ))]
@@ -52,7 +52,8 @@ pub async fn replay_letters(
         let selected = asked.selected();
         // What cannot be replayed is refused before anything is stopped.
         let found = control.host.letters(&applied(&control, &path.name)?, &asked.look())?;
-        if asked.dry_run {
+        let nothing_to_do = found.complete && found.replayable == 0;
+        if asked.dry_run || nothing_to_do {
             return Ok((StatusCode::OK, axum::Json(found)).into_response());
         }
         Ok(begun(life::replay(

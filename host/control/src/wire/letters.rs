@@ -13,6 +13,9 @@ const LIMIT_MAX: usize = 1000;
 /// Letters that are read for one list, where there are enough to tell: who wants all of them counted asks for a dry run.
 const READ_MAX: u64 = 10_000;
 
+/// Letters that are read before a replay: where there are more, there is something to do.
+const READ_BEFORE_REPLAY: u64 = 1000;
+
 /// Which letters are listed.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -78,9 +81,10 @@ pub struct ReplayRequest {
 }
 
 impl ReplayRequest {
-    /// What is asked before anything is stopped. Only a dry run reads letters: the replay itself does.
+    /// What is asked before anything is stopped. A dry run counts all; a replay only has to know whether there is nothing
+    /// to do, and reads them itself.
     pub fn look(&self) -> LettersAsked {
-        let read_max = (!self.dry_run).then_some(0);
+        let read_max = (!self.dry_run).then_some(READ_BEFORE_REPLAY);
         LettersAsked {
             selected: self.selected(),
             all: false,

@@ -368,6 +368,12 @@ fn a_served_pipeline_replays_its_letters_and_goes_on() {
     });
     complete(&job, &all);
     assert_eq!(server.get(&path).expect(200)["replayable"], 0);
+    // Where there is nothing to do nothing is stopped.
+    let before = server.status(&name)["incarnation"].clone();
+    assert_eq!(server.post(&replay, &json!({})).expect(200)["replayable"], 0);
+    let said = client(&server, &["dlq", "replay", &name], &[]);
+    assert!(said.contains("nothing to replay: 0 stay"), "{said}");
+    assert_eq!(server.status(&name)["incarnation"], before);
     // What the replay has counted is part of what the pipeline has.
     let rows = server.status(&name)["running"]["operators"][0]["rows"].as_u64();
     assert!(rows >= Some(33), "{rows:?}");

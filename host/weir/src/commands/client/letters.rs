@@ -123,6 +123,11 @@ impl<'a> Remote<'a> {
         });
         let path = format!("/v1/pipelines/{}/dead-letters/replay", self.pipeline);
         let answer = self.connection.post(&path, &body)?;
+        if !dry_run && answer.get("replayable").is_some() {
+            let summary = Summary::told(&read(answer)?);
+            table::print(&format!("nothing to replay: {}\n{}", summary.stay(), summary.text()));
+            return Ok(Exit::Done);
+        }
         match dry_run {
             true if self.server.output == OutputFormat::Json => table::json(&answer),
             true => {
