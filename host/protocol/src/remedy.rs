@@ -176,15 +176,19 @@ impl Called {
         self.with_set(self.with_place(self.file.as_deref().unwrap_or(&self.pipeline)), None)
     }
 
-    /// What was set goes with the file, but for a key that the command sets otherwise. Properties of clients may be
-    /// passwords: their values are not printed.
+    /// What was set goes with the file, but for a key that the command sets otherwise. Properties of clients and
+    /// configurations of operators may be secrets: their values are not printed.
     fn with_set(&self, mut command: String, but: Option<&str>) -> String {
         for set in &self.set {
             let (key, value) = set.split_once('=').unwrap_or((set, ""));
             if but == Some(key) {
                 continue;
             }
-            let value = if key.contains("properties") { "..." } else { value };
+            // A table may hold what its key does not tell.
+            let may_be_secret = key.contains("properties")
+                || key.contains("config")
+                || value.trim_start().starts_with(['{', '[']);
+            let value = if may_be_secret { "..." } else { value };
             command += &format!(" --set {}", quoted(&format!("{key}={value}")));
         }
         command
@@ -261,6 +265,13 @@ mod tests {
             vec!["kafka.main.group=g".to_owned(), "kafka.main.properties.\"sasl.password\"=hush".to_owned()];
         let show = "weir offsets show orders.toml --data-dir /var/weir --set kafka.main.group=g --set 'kafka.main.properties.\"sasl.password\"=...'";
         assert_eq!(Remedy::Show.command(&called), show);
+        for secret in [
+            "kafka.main={brokers=\"b\",properties={\"sasl.password\"=\"hush\"}}",
+            "operator.a.config.key=hush",
+        ] {
+            let told = Remedy::Show.command(&Called { set: vec![secret.to_owned()], ..called.clone() });
+            assert!(!told.contains("hush") && told.contains("=..."), "{told}");
+        }
         let own = Remedy::OwnGroup.command(&called);
         assert!(own.ends_with("--set kafka.main.group=orders.own") && !own.contains("group=g"), "{own}");
         called = Called {

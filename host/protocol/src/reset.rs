@@ -193,7 +193,7 @@ pub enum ResetRefusal {
     NoSnapshot,
     /// The decided checkpoint is not kept.
     #[error(
-        "checkpoint {decided}, which is decided, is not kept here any more, and to go on from {newest}, which is, would skip what was read between them; use --to-current to go on where {decided} was, or --to-earliest"
+        "checkpoint {decided}, which is decided, is not kept here any more, and to go on from {newest}, which was decided later and is lost, would skip what was read between them; use --to-current to go on where {decided} was, or --to-earliest"
     )]
     NotKept {
         /// What is decided.
@@ -201,21 +201,15 @@ pub enum ResetRefusal {
         /// The newest that was decided once.
         newest: CheckpointId,
     },
-    /// The topic does not reach from there to there.
+    /// The newest decided checkpoint is not kept, and its output is published.
     #[error(
-        "checkpoint {id} is at offset {offset} of {partition}, which has {earliest} to {end}: records were deleted, or the topic was made again; use --to-earliest or --to-latest, or leave it out by --topic"
+        "checkpoint {newest} was decided and its output is published, but it is not here, and to go on from {decided} would publish what lies between them again; bring the data directory back whole, or use --to-current, which does that"
     )]
-    SnapshotOutOfRange {
-        /// The checkpoint.
-        id: CheckpointId,
-        /// The partition.
-        partition: Partition,
-        /// Where it was.
-        offset: i64,
-        /// Its first record.
-        earliest: i64,
-        /// Behind its last.
-        end: i64,
+    PublishedBeyond {
+        /// What the decision says.
+        decided: CheckpointId,
+        /// The newest that was decided.
+        newest: CheckpointId,
     },
     /// The checkpoint does not know the partition.
     #[error(
@@ -326,18 +320,6 @@ fn goes_to(
         Target::Snapshot => {
             let id = snapshot.ok_or(ResetRefusal::NoSnapshot)?;
             match known.snapshot {
-                Some(Position { offset, .. })
-                    if known.range.is_some_and(|(earliest, end)| !(earliest..=end).contains(&offset)) =>
-                {
-                    let (earliest, end) = range(known)?;
-                    Err(ResetRefusal::SnapshotOutOfRange {
-                        id: id.clone(),
-                        partition: partition(),
-                        offset,
-                        earliest,
-                        end,
-                    })
-                }
                 Some(position) => Ok((Some(position), None)),
                 None => Err(ResetRefusal::NotInSnapshot { id: id.clone(), partition: partition() }),
             }

@@ -2,6 +2,7 @@
 
 use crate::pipeline_file::BadPipelineFile;
 use std::io::Write;
+use std::time::Duration;
 use weir_protocol::connector::{ConnectorError, ErrorKind};
 use weir_protocol::remedy::{Called, Remedy};
 
@@ -38,12 +39,22 @@ impl Exit {
     }
 }
 
+/// How long the end waits for standard output to be taken.
+const FLUSHED_WITHIN: Duration = Duration::from_secs(1);
+
 /// Ends the process without the exit handlers of C libraries. OpenSSL's frees what all its users share, while threads
 /// that end beside us still use it: those of clients that are being closed, and of producers being replaced. The process
 /// would now and then die by SIGSEGV at its very end.
 pub fn leave(code: i32) -> ! {
-    // What Rust's own exit would do. A closed pipe is no reason to fail.
-    let _ = std::io::stdout().flush();
+    // A closed pipe is no reason to fail, and a reader that does not read none to stay.
+    let (flushed, done) = std::sync::mpsc::channel();
+    let flush = move || {
+        let _ = std::io::stdout().flush();
+        let _ = flushed.send(());
+    };
+    if std::thread::Builder::new().spawn(flush).is_ok() {
+        let _ = done.recv_timeout(FLUSHED_WITHIN);
+    }
     signal_hook::low_level::exit(code)
 }
 

@@ -53,6 +53,10 @@ pub async fn replay_letters(
         // What cannot be replayed is refused before anything is stopped.
         let found = control.host.letters(&applied(&control, &path.name)?, &asked.look())?;
         let nothing_to_do = found.complete && found.replayable == 0;
+        if nothing_to_do {
+            let pipeline = control.store.read(|connection| pipelines::find(connection, &path.name))?;
+            pipelines::check_match(Some(&pipeline), if_match.as_deref())?;
+        }
         if asked.dry_run || nothing_to_do {
             return Ok((StatusCode::OK, axum::Json(found)).into_response());
         }

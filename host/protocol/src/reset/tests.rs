@@ -179,19 +179,3 @@ fn topics_and_offsets_are_read_as_kafka_writes_them() {
         assert_eq!(parse_offset(bad), None, "{bad}");
     }
 }
-
-#[test]
-fn a_checkpoint_behind_or_before_what_the_topic_has_is_no_place_to_go_on() {
-    for (range, fits) in [((10, 80), true), ((20, 20), true), ((0, 19), false), ((21, 80), false)] {
-        let known = PartitionFacts { range: Some(range), ..facts(0) };
-        match to(&Target::Snapshot, &[known]) {
-            Ok(offsets) => assert!(fits && offsets == [20], "{range:?}"),
-            Err(refusal) => {
-                assert!(
-                    !fits && matches!(refusal, ResetRefusal::SnapshotOutOfRange { offset: 20, .. }),
-                    "{refusal}"
-                );
-            }
-        }
-    }
-}

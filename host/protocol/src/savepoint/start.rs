@@ -165,7 +165,10 @@ pub fn judge_start(start: &SavepointStart<'_>) -> SavepointVerdict {
     }
     let known = [record.map(|record| record.id.epoch), facts.hint.as_ref().map(|hint| hint.id.epoch)];
     let last = known.into_iter().flatten().fold(savepoint.id.epoch, Epoch::max);
-    let prepared = decided_manifest(facts).map_or_else(Vec::new, |manifest| manifest.prepared.clone());
+    // A hint is written behind a decision. Where the decision is lost, it proves that the savepoint's checkpoint was one.
+    let is_hinted = record.is_none() && facts.hint.as_ref().is_some_and(|hint| hint.id == savepoint.id);
+    let decided = decided_manifest(facts).or(is_hinted.then_some(savepoint));
+    let prepared = decided.map_or_else(Vec::new, |manifest| manifest.prepared.clone());
     let decided = Decided { id: record.map(|record| record.id.clone()), prepared };
     SavepointVerdict::Start { epoch: last.next(), resolve, decided }
 }

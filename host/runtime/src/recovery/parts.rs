@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use weir_protocol::connector::DecisionLog;
 use weir_protocol::epoch::{CheckpointId, Epoch};
 use weir_protocol::manifest::{Manifest, PreparedHandle, SourcePosition, VERSION};
-use weir_protocol::plan::Plan;
+use weir_protocol::plan::{Plan, SinkKind};
 use weir_protocol::position::{Partition, Position, Positions};
 
 /// A manifest from the parts that a checkpoint collects.
@@ -52,7 +52,11 @@ pub fn handles_of(sink: &str, prepared: &[PreparedHandle]) -> Vec<PreparedHandle
 /// What is prepared of sinks that the plan does not have. It is decided, so it is published when they are named again; a
 /// sink that was only called something else does not know it under its new name.
 pub(super) fn of_gone_sinks(plan: &Plan, prepared: &[PreparedHandle]) -> Vec<PreparedHandle> {
-    let is_there = |handle: &&PreparedHandle| plan.spec.sinks.iter().any(|sink| sink.name == handle.sink);
+    // A sink of another kind under the same name does not know it either: files are all that is staged.
+    let is_there = |handle: &&PreparedHandle| {
+        let mut sinks = plan.spec.sinks.iter();
+        sinks.any(|sink| sink.name == handle.sink && matches!(sink.kind, SinkKind::Files { .. }))
+    };
     let gone: Vec<PreparedHandle> = prepared.iter().filter(|handle| !is_there(handle)).cloned().collect();
     let names: BTreeSet<&str> = gone.iter().map(|handle| handle.sink.as_str()).collect();
     for name in names {

@@ -1,6 +1,6 @@
 //! A reset: a decision of its own, with other positions and no output.
 
-use super::situation::Situation;
+use super::situation::{Known, Situation};
 use super::{refused, shown};
 use crate::failure::{Exit, Failure};
 use std::collections::BTreeMap;
@@ -8,12 +8,13 @@ use weir_control::host::{OffsetsReset, OffsetsTarget, ResetOffsets, ResetState};
 use weir_protocol::connector::{ConnectorError, ErrorKind, StartPolicy};
 use weir_protocol::decision::{Decision, DecisionRecord, Metadata};
 use weir_protocol::epoch::{CheckpointId, Epoch};
-use weir_protocol::manifest::Manifest;
+use weir_protocol::manifest::{Manifest, SourcePosition};
 use weir_protocol::plan::replay::is_letters;
 use weir_protocol::position::{Partition, Position, Positions};
 use weir_protocol::reset::{
     Chosen, Move, PartitionFacts, ResetRefusal, StateChoice, StateFate, Target, moves, state_fate,
 };
+use weir_protocol::verdict::DecisionPlace;
 use weir_runtime::recovery::{decision_offsets, manifest_of};
 
 /// Says what the reset means, and does it unless that is all.
@@ -29,6 +30,9 @@ pub fn run(mut situation: Situation, asked: &ResetOffsets) -> Result<OffsetsRese
     let facts = facts(&mut situation, &target, snapshot.as_ref())?;
     let moves =
         moves(&target, &chosen, snapshot.as_ref().map(|manifest| &manifest.id), &facts).map_err(unfit)?;
+    if target == Target::Snapshot {
+        may_begin(&mut situation, &moves)?;
+    }
     let state_of = snapshot.as_ref().filter(|manifest| manifest.keyed.is_some()).map(|manifest| &manifest.id);
     let choice = asked.state.map(|state| match state {
         ResetState::Keep => StateChoice::Keep,
@@ -56,6 +60,16 @@ pub fn run(mut situation: Situation, asked: &ResetOffsets) -> Result<OffsetsRese
     situation.fence()?;
     let id = decide(&mut situation, &moves, snapshot.as_ref(), &fate, false)?;
     Ok(OffsetsReset { dry_run: false, decided: Some(id.to_string()), ..report })
+}
+
+/// A topic may not reach to where the checkpoint was: it was made again, or records were deleted.
+fn may_begin(situation: &mut Situation, moves: &[Move]) -> Result<(), Failure> {
+    let away: Vec<Move> = moves.iter().filter(|to| to.from != Some(to.to)).cloned().collect();
+    let targets = targets(situation, &away);
+    for (source, start) in situation.connected.sources.iter_mut().zip(&targets) {
+        source.check_start(start)?;
+    }
+    Ok(())
 }
 
 fn target(asked: &OffsetsTarget) -> Target {
@@ -97,7 +111,18 @@ fn refuse_foreign(situation: &Situation) -> Result<(), Failure> {
 /// The manifest of the last checkpoint that is known: the decided one, or that of the hint.
 fn snapshot(situation: &Situation, target: &Target) -> Result<Option<Manifest>, Failure> {
     if let Some(manifest) = &situation.manifest {
-        return Ok(Some(manifest.clone()));
+        // Nothing is newer than a local decision, but for a hint whose checkpoint is not here: its output is published.
+        return match situation.store.hint()? {
+            Some(hint)
+                if *target == Target::Snapshot
+                    && situation.connected.place == DecisionPlace::LocalFile
+                    && hint.id.epoch > manifest.id.epoch =>
+            {
+                let (decided, newest) = (manifest.id.clone(), hint.id);
+                Err(unfit(ResetRefusal::PublishedBeyond { decided, newest }))
+            }
+            _ => Ok(Some(manifest.clone())),
+        };
     }
     let Some(hint) = situation.store.hint()? else { return Ok(None) };
     // The cluster has lost what was decided later, output too: only what it has says where to go on.
@@ -140,7 +165,7 @@ fn facts(
         _ => none.clone(),
     };
     let (earliest, ends) = match target {
-        Target::Offsets(_) | Target::ShiftBy(_) | Target::Snapshot if counted.contains(&true) => (
+        Target::Offsets(_) | Target::ShiftBy(_) if counted.contains(&true) => (
             situation.ask_sources(|source, partitions| {
                 unless_permanent(source.resolve(partitions, StartPolicy::Earliest))
             })?,
@@ -237,12 +262,24 @@ fn decide(
     let parent = situation.record.as_ref().map(|record| record.id.clone());
     let now_ms = snapshot.map_or(0, |manifest| manifest.now_ms);
     let targets = targets(situation, moves);
+    // What is decided and may not be published yet stays so, also of sinks that the pipeline does not have any more: the
+    // next start that has them publishes it.
+    let decided = situation.manifest.as_ref().or(snapshot);
+    let prepared = decided.map_or_else(Vec::new, |manifest| manifest.prepared.clone());
     let mut manifest =
-        manifest_of(&situation.plan, &operators, id.clone(), parent, &targets, Vec::new(), now_ms);
+        manifest_of(&situation.plan, &operators, id.clone(), parent, &targets, prepared, now_ms);
     manifest.finished = finished;
     if let Some(before) = snapshot {
-        // Letters that came back have done so, wherever the stream goes on.
-        manifest.positions.extend(before.positions.iter().filter(|old| is_letters(&old.source)).cloned());
+        // Letters that came back have done so, wherever the stream goes on; a topic that is not read now stays where it is.
+        let is_read = |old: &SourcePosition| {
+            let same_topic =
+                |known: &&Known| known.source == old.source && known.partition.topic == old.partition.topic;
+            situation.partitions.iter().any(|known| same_topic(&known))
+        };
+        let has_source =
+            |old: &SourcePosition| situation.plan.spec.sources.iter().any(|source| source.name == old.source);
+        let stays = |old: &&SourcePosition| is_letters(&old.source) || (has_source(old) && !is_read(old));
+        manifest.positions.extend(before.positions.iter().filter(stays).cloned());
         carry_over(situation, before, fate, &mut manifest).map_err(cannot)?;
     }
     let hash = situation.store.store(&manifest).map_err(cannot)?;

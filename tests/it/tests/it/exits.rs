@@ -1,11 +1,15 @@
 //! How the process of weir ends. The exit handlers of C libraries free what their users share, and threads of clients
 //! that are being closed still use OpenSSL then: the process would die by SIGSEGV instead of ending with its code.
 
+use crate::harness::guests::weir;
 use crate::harness::job::Job;
 use crate::harness::record::Record;
+use crate::harness::waiting::until;
 use crate::harness::weir::Weir;
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// A library that leaves a file behind when the process runs its exit handlers.
 const TELLTALE: &str = r#"
@@ -52,4 +56,38 @@ fn exit_handlers_of_libraries_do_not_run_beside_threads_that_use_them() {
     weir.signal(libc::SIGTERM);
     weir.ends_with(0);
     assert!(!telltale.file.exists(), "weir runs exit handlers while threads of its libraries go on");
+}
+
+/// A pipe holds 64 KiB; a writer that has filled it so far waits.
+const PIPE_IS_FULL: i32 = 60 << 10;
+
+#[test]
+fn a_second_signal_ends_a_process_whose_standard_output_nobody_reads() {
+    let mut job = Job::local("unread");
+    job.add("[source.made]\nkind = \"generator\"\nrate = 100000\npartitions = 1");
+    job.add_operator("prefix", "made", "prefix", "");
+    job.add("[sink.out]\nkind = \"stdout\"\ninput = \"prefix\"");
+    std::fs::write(job.path("pipeline.toml"), &job.text).unwrap();
+    let log = File::create(job.path("unread.log")).unwrap();
+    let mut command = Command::new(weir());
+    command.arg("run").arg(job.path("pipeline.toml")).arg("--data-dir").arg(job.data_dir());
+    let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+    let unread = child.stdout.take().unwrap();
+    let logged = |text: &str| std::fs::read_to_string(job.path("unread.log")).unwrap().contains(text);
+    until("the pipe to be full", || {
+        let mut bytes: libc::c_int = 0;
+        // SAFETY: the descriptor is open, and FIONREAD writes one int.
+        let asked = unsafe { libc::ioctl(unread.as_raw_fd(), libc::FIONREAD, &raw mut bytes) };
+        assert_eq!(asked, 0);
+        (bytes >= PIPE_IS_FULL).then_some(())
+    });
+    let signal = || {
+        // SAFETY: it is our child and is not waited for yet.
+        assert_eq!(unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) }, 0);
+    };
+    signal();
+    until("the first signal to be told", || logged("a second signal stops at once").then_some(()));
+    signal();
+    let status = until("weir to end", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
 }

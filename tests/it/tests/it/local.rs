@@ -62,6 +62,8 @@ fn decided_output_of_a_sink_that_is_gone_is_published_when_it_is_named_again() {
         published < renamed && renamed < RECORDS as usize,
         "{published}, {renamed}: an epoch is not published"
     );
+    // A reset decides anew, and forgets nothing of it.
+    job.command(&["offsets", "reset"], &["--to-current", "--execute"], &[]).ends_with(0);
     job.text = job.text.replace("[sink.later]", "[sink.files]");
     job.run_to_end();
     check(&job);

@@ -184,8 +184,12 @@ fn a_reset_that_parts_state_from_its_positions_needs_a_word() {
     let once = PARTITIONS as u64;
     assert_eq!(highest(&job), once, "each key is in each partition");
 
-    let tried = reset(&job, &["--to-earliest"]);
+    let data = job.data_dir().display().to_string();
+    let dry = ["--to-earliest", "--data-dir", &data, "--output", "json"];
+    let (code, said) = job.printed(&["offsets", "reset"], &dry, &[]);
+    let tried: Value = serde_json::from_str(&said).expect(&said);
     assert!(tried["needs"].as_str().unwrap_or_default().contains("--state keep"), "{tried}");
+    assert_eq!(code, 4, "as it would end with --execute");
     let mut silent = job.command(&["offsets", "reset"], &["--to-earliest", "--execute"], &[]);
     silent.ends_with(4);
     assert!(silent.last_line().contains("--state empty"), "{}", silent.last_line());

@@ -190,7 +190,9 @@ fn what_a_refused_start_names_is_not_refused_for_the_same_reason() {
 #[test]
 fn a_damaged_decision_is_given_up_for_a_savepoint_of_what_is_there() {
     let job = job("decision-given-up");
-    job.run_to_end();
+    // Decided, and not published yet.
+    job.start_with(&["--until-end"], &[("WEIR_KILL_AT", "after_hint:1")]).dies();
+    assert!(job.values("files").is_empty());
     let decision = job.pipeline_dir().join("DECISION");
     fs::write(&decision, "{}").unwrap();
     grow(&job);

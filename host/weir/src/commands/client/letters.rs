@@ -123,7 +123,12 @@ impl<'a> Remote<'a> {
         });
         let path = format!("/v1/pipelines/{}/dead-letters/replay", self.pipeline);
         let answer = self.connection.post(&path, &body)?;
-        if !dry_run && answer.get("replayable").is_some() {
+        let is_nothing = !dry_run && answer.get("replayable").is_some();
+        if is_nothing && self.server.output == OutputFormat::Json {
+            table::json(&answer);
+            return Ok(Exit::Done);
+        }
+        if is_nothing {
             let summary = Summary::told(&read(answer)?);
             table::print(&format!("nothing to replay: {}\n{}", summary.stay(), summary.text()));
             return Ok(Exit::Done);

@@ -198,8 +198,8 @@ fn plan(options: &File) -> Result<Exit, Failure> {
         plan["online"].as_array().into_iter().flatten().filter_map(|one| one["outcome"].as_str()).collect();
     // As `weir validate --online` ends.
     Ok(match outcomes {
-        all if all.contains(&"refused") => Exit::NeedsPerson,
         all if all.contains(&"failed") => Exit::Failed,
+        all if all.contains(&"refused") => Exit::NeedsPerson,
         _ => Exit::Done,
     })
 }
