@@ -209,3 +209,27 @@ fn a_damaged_decision_is_given_up_for_a_savepoint_of_what_is_there() {
         .collect();
     assert_eq!(values, expected);
 }
+
+#[test]
+fn an_older_decision_is_not_gone_on_from_where_what_is_published_behind_it_is_not_here() {
+    let job = job("decision-and-checkpoints-older");
+    job.run_to_end();
+    let (here, copy) = (job.pipeline_dir(), job.path("copy"));
+    fs::create_dir(&copy).unwrap();
+    fs::copy(here.join("DECISION"), copy.join("DECISION")).unwrap();
+    let older: Vec<_> =
+        fs::read_dir(here.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    grow(&job);
+    job.run_to_end();
+    // As if both had been brought back from a copy of before.
+    fs::copy(copy.join("DECISION"), here.join("DECISION")).unwrap();
+    for entry in fs::read_dir(here.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()) {
+        if !older.contains(&entry) {
+            fs::remove_dir_all(entry).unwrap();
+        }
+    }
+    let data = job.data_dir().display().to_string();
+    let (code, said) =
+        typed(&job, &format!("weir offsets reset pipeline.toml --to-snapshot --data-dir {data}"));
+    assert!(code == Some(2) && said.contains("its output is published, but it is not here"), "{said}");
+}
