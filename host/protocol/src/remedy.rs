@@ -129,9 +129,7 @@ impl Remedy {
                 let again = if *again { " --again" } else { "" };
                 format!("weir {start} {on_file} --from-savepoint {} --replay-output{again}", quoted(asked))
             }
-            (Remedy::Finalize, _) => {
-                called.with_place("finalize").replacen("finalize", "weir upgrade finalize", 1)
-            }
+            (Remedy::Finalize, _) => format!("weir upgrade finalize{}", called.place()),
             (Remedy::RestartFinished, None) => format!("weir run {on_file} --restart-finished"),
             (Remedy::RestartFinished, Some(_)) => format!("weir pipeline start {on_file} --restart-finished"),
             (Remedy::Set { key, value }, None) => called.run_with(key, value),
@@ -140,8 +138,7 @@ impl Remedy {
                 called.run_with(&format!("kafka.{cluster}.group"), &format!("{}.own", called.pipeline))
             }
             (Remedy::OwnDataDir, None) => {
-                let file = called.file.as_deref().unwrap_or(&called.pipeline);
-                let elsewhere = format!("{} --data-dir weir-data.{name}", quoted(file));
+                let elsewhere = format!("{} --data-dir weir-data.{name}", quoted(called.operand()));
                 format!("weir run {}", called.with_set(elsewhere, None))
             }
             (Remedy::Set { .. } | Remedy::OwnGroup | Remedy::OwnDataDir, Some(server)) => {
@@ -171,9 +168,14 @@ impl Remedy {
 }
 
 impl Called {
+    /// What a command that reads the file is given.
+    fn operand(&self) -> &str {
+        self.file.as_deref().unwrap_or(&self.pipeline)
+    }
+
     /// For commands that read the file.
     fn on_file(&self) -> String {
-        self.with_set(self.with_place(self.file.as_deref().unwrap_or(&self.pipeline)), None)
+        self.with_set(self.with_place(self.operand()), None)
     }
 
     /// What was set goes with the file, but for a key that the command sets otherwise. Properties of clients and
@@ -196,7 +198,7 @@ impl Called {
 
     /// A start of its file with one key set, whatever it was set to before.
     fn run_with(&self, key: &str, value: &str) -> String {
-        let file = self.with_place(self.file.as_deref().unwrap_or(&self.pipeline));
+        let file = self.with_place(self.operand());
         let set = quoted(&format!("{key}={value}")).to_string();
         format!("weir run {} --set {set}", self.with_set(file, Some(key)))
     }
@@ -207,10 +209,14 @@ impl Called {
     }
 
     fn with_place(&self, operand: &str) -> String {
+        format!("{}{}", quoted(operand), self.place())
+    }
+
+    fn place(&self) -> String {
         match (&self.server, &self.data_dir) {
-            (Some(server), _) => format!("{} --server {}", quoted(operand), quoted(server)),
-            (None, Some(directory)) => format!("{} --data-dir {}", quoted(operand), quoted(directory)),
-            (None, None) => quoted(operand).to_string(),
+            (Some(server), _) => format!(" --server {}", quoted(server)),
+            (None, Some(directory)) => format!(" --data-dir {}", quoted(directory)),
+            (None, None) => String::new(),
         }
     }
 }

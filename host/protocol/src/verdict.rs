@@ -58,6 +58,13 @@ pub enum FoundManifest {
     Future(String),
 }
 
+impl FoundManifest {
+    /// The manifest, where it is there and can be used.
+    pub fn found(self) -> Option<Manifest> {
+        if let FoundManifest::Found(manifest) = self { Some(manifest) } else { None }
+    }
+}
+
 /// All that the judgement rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {

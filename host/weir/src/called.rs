@@ -9,13 +9,12 @@ use weir_protocol::remedy::Called;
 /// The data directory of a command line that names none.
 const DEFAULT_DATA_DIR: &str = "weir-data";
 
-/// One whose file was named. Its name is told by the file; where that cannot be read, it is the file's own.
+/// One whose file was named. Its name is told by its plan, and until then by the file's.
 pub fn on_the_command_line(options: &PipelineOptions, data_dir: &Path) -> Called {
     let data_dir = data_dir.display().to_string();
     let stem = options.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let read = prepared_pipeline::read_file(&options.file, &options.overrides).ok();
     Called {
-        pipeline: read.map(|file| file.spec.name).or(stem).unwrap_or_default(),
+        pipeline: stem.unwrap_or_default(),
         file: Some(options.file.display().to_string()),
         data_dir: Some(data_dir).filter(|data_dir| data_dir != DEFAULT_DATA_DIR),
         set: options.overrides.clone(),
@@ -23,6 +22,15 @@ pub fn on_the_command_line(options: &PipelineOptions, data_dir: &Path) -> Called
         cluster: None,
         keyed: false,
     }
+}
+
+/// The same for what has failed without telling its plan: the name is read from the file.
+pub fn by_its_file(options: &PipelineOptions, data_dir: &Path) -> Called {
+    let mut called = on_the_command_line(options, data_dir);
+    if let Ok(file) = prepared_pipeline::read_file(&options.file, &options.overrides) {
+        called.pipeline = file.spec.name;
+    }
+    called
 }
 
 /// One of a server.

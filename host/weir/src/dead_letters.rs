@@ -17,7 +17,7 @@ use weir_protocol::plan::replay::{is_letters, sink_of_letters};
 use weir_protocol::plan::{Decider, Plan, SourceKind, SourceSpec};
 use weir_protocol::position::{Partition, Position, Positions};
 use weir_protocol::replay::{Letter, Replay, Stays};
-use weir_protocol::verdict::{FoundManifest, Refusal, Replayed, named};
+use weir_protocol::verdict::{Refusal, Replayed, named};
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::{Connected, Connectors};
 use weir_runtime::incarnation;
@@ -151,13 +151,8 @@ impl DeadLetters {
         let stand_in = connected.decisions.is_stand_in();
         let stream = committed.iter().filter(|entry| stand_in || !letters_of(entry));
         let stream: Vec<CommittedOffset> = stream.cloned().collect();
-        let manifest = match named(&stream) {
-            Some(record) => match CheckpointStore::beside(directory).load(record) {
-                FoundManifest::Found(manifest) => Some(manifest),
-                _ => None,
-            },
-            None => None,
-        };
+        let manifest =
+            named(&stream).and_then(|record| CheckpointStore::beside(directory).load(record).found());
         let sink_of = |spec: &SourceSpec| {
             let named = sink_of_letters(&spec.name)?;
             plan.spec.sinks.iter().position(|sink| sink.name == named)

@@ -12,7 +12,6 @@ use crate::offsets::{self, Situation};
 use arguments::{StateArgument, TargetOptions};
 use std::path::{Path, PathBuf};
 use weir_control::host::{ChosenTopic, PipelineOffsets, ResetOffsets};
-use weir_protocol::remedy::Called;
 
 /// Commands about positions.
 #[derive(Debug, clap::Subcommand)]
@@ -116,22 +115,22 @@ impl PlaceOptions {
 
     /// Where the pipeline stands, beside whatever runs.
     fn beside(&self) -> Result<PipelineOffsets, Failure> {
-        let (options, data_dir, called) = self.place();
+        let (options, data_dir) = self.place();
         let situation = Situation::beside(&options, data_dir);
         let shown = situation.and_then(|mut situation| offsets::show(&mut situation));
-        shown.map_err(|failure| failure.told(&called))
+        shown.map_err(|failure| failure.told(&called::by_its_file(&options, data_dir)))
     }
 
     fn situation(&self) -> Result<Situation, Failure> {
-        let (options, data_dir, called) = self.place();
-        Situation::of_file(&options, data_dir).map_err(|failure| failure.told(&called))
+        let (options, data_dir) = self.place();
+        Situation::of_file(&options, data_dir)
+            .map_err(|failure| failure.told(&called::by_its_file(&options, data_dir)))
     }
 
-    fn place(&self) -> (PipelineOptions, &Path, Called) {
+    fn place(&self) -> (PipelineOptions, &Path) {
         let file = PathBuf::from(&self.pipeline);
         let options = PipelineOptions { file, overrides: self.overrides.clone() };
         let data_dir = self.data_dir.as_deref().unwrap_or(Path::new("weir-data"));
-        let called = called::on_the_command_line(&options, data_dir);
-        (options, data_dir, called)
+        (options, data_dir)
     }
 }

@@ -63,11 +63,19 @@ fn judge(checks: &[Checked]) -> Result<Exit, Failure> {
     }
     let bad = |outcome| checks.iter().filter(|checked| checked.outcome == outcome).count();
     let (failed, refused) = (bad(Outcome::Failed), bad(Outcome::Refused));
-    let exit = match (failed, refused) {
-        (0, 0) => return Ok(Exit::Done),
-        (0, _) => Exit::NeedsPerson,
-        _ => Exit::Failed,
-    };
+    let exit = exit_of(failed, refused);
+    if exit == Exit::Done {
+        return Ok(exit);
+    }
     let message = format!("{} of {} checks failed: a start would end", failed + refused, checks.len());
     Err(Failure { exit, details: Vec::new(), message, remedy: None })
+}
+
+/// How a look before a start ends, by how many checks have failed and how many would be refused.
+pub fn exit_of(failed: usize, refused: usize) -> Exit {
+    match (failed, refused) {
+        (0, 0) => Exit::Done,
+        (0, _) => Exit::NeedsPerson,
+        _ => Exit::Failed,
+    }
 }

@@ -1,6 +1,6 @@
 //! A reset: a decision of its own, with other positions and no output.
 
-use super::situation::{Known, Situation};
+use super::situation::Situation;
 use super::{refused, shown};
 use crate::failure::{Exit, Failure};
 use std::collections::BTreeMap;
@@ -110,29 +110,25 @@ fn refuse_foreign(situation: &Situation) -> Result<(), Failure> {
 
 /// The manifest of the last checkpoint that is known: the decided one, or that of the hint.
 fn snapshot(situation: &Situation, target: &Target) -> Result<Option<Manifest>, Failure> {
-    if let Some(manifest) = &situation.manifest {
+    let hint = situation.store.hint()?;
+    let is_beyond = |id: &CheckpointId| hint.as_ref().filter(|hint| hint.id.epoch > id.epoch);
+    let wanted = *target == Target::Snapshot;
+    match (&situation.manifest, &situation.record) {
         // Nothing is newer than a local decision, but for a hint whose checkpoint is not here: its output is published.
-        return match situation.store.hint()? {
-            Some(hint)
-                if *target == Target::Snapshot
-                    && situation.connected.place == DecisionPlace::LocalFile
-                    && hint.id.epoch > manifest.id.epoch =>
-            {
-                let (decided, newest) = (manifest.id.clone(), hint.id);
+        (Some(manifest), _) => match is_beyond(&manifest.id) {
+            Some(hint) if wanted && situation.connected.place == DecisionPlace::LocalFile => {
+                let (decided, newest) = (manifest.id.clone(), hint.id.clone());
                 Err(unfit(ResetRefusal::PublishedBeyond { decided, newest }))
             }
             _ => Ok(Some(manifest.clone())),
-        };
+        },
+        // The cluster has lost what was decided later, output too: only what it has says where to go on.
+        (None, Some(record)) if wanted && is_beyond(&record.id).is_some() => {
+            let newest = hint.map_or_else(|| record.id.clone(), |hint| hint.id);
+            Err(unfit(ResetRefusal::NotKept { decided: record.id.clone(), newest }))
+        }
+        (None, _) => Ok(hint.and_then(|hint| situation.hinted(hint))),
     }
-    let Some(hint) = situation.store.hint()? else { return Ok(None) };
-    // The cluster has lost what was decided later, output too: only what it has says where to go on.
-    if let (Some(record), Target::Snapshot) = (&situation.record, target)
-        && hint.id.epoch > record.id.epoch
-    {
-        let (decided, newest) = (record.id.clone(), hint.id);
-        return Err(unfit(ResetRefusal::NotKept { decided, newest }));
-    }
-    Ok(situation.hinted(hint))
 }
 
 /// What the rules want to know, asked of the sources.
@@ -271,14 +267,11 @@ fn decide(
     manifest.finished = finished;
     if let Some(before) = snapshot {
         // Letters that came back have done so, wherever the stream goes on; a topic that is not read now stays where it is.
-        let is_read = |old: &SourcePosition| {
-            let same_topic =
-                |known: &&Known| known.source == old.source && known.partition.topic == old.partition.topic;
-            situation.partitions.iter().any(|known| same_topic(&known))
+        let plan = &situation.plan;
+        let has_source = |name: &str| plan.spec.sources.iter().any(|source| source.name == name);
+        let stays = |old: &&SourcePosition| {
+            is_letters(&old.source) || (has_source(&old.source) && !plan.reads(&old.source, &old.partition))
         };
-        let has_source =
-            |old: &SourcePosition| situation.plan.spec.sources.iter().any(|source| source.name == old.source);
-        let stays = |old: &&SourcePosition| is_letters(&old.source) || (has_source(old) && !is_read(old));
         manifest.positions.extend(before.positions.iter().filter(stays).cloned());
         carry_over(situation, before, fate, &mut manifest).map_err(cannot)?;
     }

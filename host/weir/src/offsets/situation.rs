@@ -18,7 +18,7 @@ use weir_protocol::plan::{Plan, SourceKind};
 use weir_protocol::position::{Partition, Position, Positions};
 use weir_protocol::remedy::Called;
 use weir_protocol::reset::Unit;
-use weir_protocol::verdict::{DecisionPlace, FoundManifest, Hint};
+use weir_protocol::verdict::{DecisionPlace, Hint};
 use weir_runtime::checkpoint_store::CheckpointStore;
 use weir_runtime::connect::{Connected, Connectors, Operators};
 use weir_runtime::data_dir::DataDir;
@@ -286,10 +286,7 @@ impl Situation {
         };
         let decisions = decisions(&committed);
         self.record = decisions.first().copied().cloned();
-        self.manifest = decisions.into_iter().find_map(|record| match self.store.load(record) {
-            FoundManifest::Found(manifest) => Some(manifest),
-            _ => None,
-        });
+        self.manifest = decisions.into_iter().find_map(|record| self.store.load(record).found());
         // A local decision that was brought back from a copy: what was decided later is published. A hint that is damaged
         // is told by who needs it.
         let is_local = self.connected.place == DecisionPlace::LocalFile;
@@ -319,10 +316,7 @@ impl Situation {
     /// The manifest that a hint names.
     pub fn hinted(&self, hint: Hint) -> Option<Manifest> {
         let record = DecisionRecord { owner: self.owner.clone(), id: hint.id, manifest: hint.manifest };
-        match self.store.load(&record) {
-            FoundManifest::Found(manifest) => Some(manifest),
-            _ => None,
-        }
+        self.store.load(&record).found()
     }
 
     /// Where each partition ends now, as far as its source knows.

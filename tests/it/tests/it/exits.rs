@@ -6,10 +6,9 @@ use crate::harness::job::Job;
 use crate::harness::record::Record;
 use crate::harness::waiting::until;
 use crate::harness::weir::Weir;
-use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// A library that leaves a file behind when the process runs its exit handlers.
 const TELLTALE: &str = r#"
@@ -68,12 +67,10 @@ fn a_second_signal_ends_a_process_whose_standard_output_nobody_reads() {
     job.add_operator("prefix", "made", "prefix", "");
     job.add("[sink.out]\nkind = \"stdout\"\ninput = \"prefix\"");
     std::fs::write(job.path("pipeline.toml"), &job.text).unwrap();
-    let log = File::create(job.path("unread.log")).unwrap();
     let mut command = Command::new(weir());
     command.arg("run").arg(job.path("pipeline.toml")).arg("--data-dir").arg(job.data_dir());
-    let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-    let unread = child.stdout.take().unwrap();
-    let logged = |text: &str| std::fs::read_to_string(job.path("unread.log")).unwrap().contains(text);
+    let (unread, output) = std::io::pipe().unwrap();
+    let mut weir = Weir::spawn_into(command, &[], &job.path("unread.log"), Some(output.into()));
     until("the pipe to be full", || {
         let mut bytes: libc::c_int = 0;
         // SAFETY: the descriptor is open, and FIONREAD writes one int.
@@ -81,13 +78,8 @@ fn a_second_signal_ends_a_process_whose_standard_output_nobody_reads() {
         assert_eq!(asked, 0);
         (bytes >= PIPE_IS_FULL).then_some(())
     });
-    let signal = || {
-        // SAFETY: it is our child and is not waited for yet.
-        assert_eq!(unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) }, 0);
-    };
-    signal();
-    until("the first signal to be told", || logged("a second signal stops at once").then_some(()));
-    signal();
-    let status = until("weir to end", || child.try_wait().unwrap());
-    assert_eq!(status.code(), Some(0));
+    weir.signal(libc::SIGTERM);
+    weir.await_log("a second signal stops at once");
+    weir.signal(libc::SIGTERM);
+    weir.ends_with(0);
 }

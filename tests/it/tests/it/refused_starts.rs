@@ -188,6 +188,15 @@ fn what_a_refused_start_names_is_not_refused_for_the_same_reason() {
 }
 
 #[test]
+fn a_reset_lets_go_of_a_file_that_was_removed() {
+    let job = job("file-removed");
+    job.run_to_end();
+    fs::remove_file(job.path("in-b.txt")).unwrap();
+    job.command(&["offsets", "reset"], &["--to-current", "--execute"], &[]).ends_with(0);
+    job.run_to_end();
+}
+
+#[test]
 fn a_damaged_decision_is_given_up_for_a_savepoint_of_what_is_there() {
     let job = job("decision-given-up");
     // Decided, and not published yet.

@@ -2,6 +2,7 @@
 
 use super::connection::{Connection, ServerOptions};
 use super::{status, swaps, table};
+use crate::commands::validate;
 use crate::failure::{Exit, Failure};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -194,14 +195,9 @@ fn plan(options: &File) -> Result<Exit, Failure> {
         super::connection::OutputFormat::Json => table::json(&plan),
         super::connection::OutputFormat::Table => show_plan(&plan),
     }
-    let outcomes: Vec<&str> =
-        plan["online"].as_array().into_iter().flatten().filter_map(|one| one["outcome"].as_str()).collect();
-    // As `weir validate --online` ends.
-    Ok(match outcomes {
-        all if all.contains(&"failed") => Exit::Failed,
-        all if all.contains(&"refused") => Exit::NeedsPerson,
-        _ => Exit::Done,
-    })
+    let checks = || plan["online"].as_array().into_iter().flatten();
+    let bad = |outcome: &str| checks().filter(|one| one["outcome"] == outcome).count();
+    Ok(validate::exit_of(bad("failed"), bad("refused")))
 }
 
 /// `weir apply`: plans, shows the plan, and applies just that plan.

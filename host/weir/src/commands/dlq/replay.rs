@@ -50,8 +50,8 @@ pub struct Options {
 
 /// Replays.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
-    let called = called::on_the_command_line(&options.pipeline, &options.data.data_dir);
-    replayed(options).map_err(|failure| failure.told(&called))
+    replayed(options)
+        .map_err(|failure| failure.told(&called::by_its_file(&options.pipeline, &options.data.data_dir)))
 }
 
 fn replayed(options: &Options) -> Result<Exit, Failure> {

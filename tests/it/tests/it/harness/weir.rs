@@ -24,12 +24,23 @@ impl Weir {
     }
 
     /// Starts a command that is or becomes weir.
-    pub fn spawn(mut command: Command, environment: &[(&str, &str)], log: &Path) -> Weir {
+    pub fn spawn(command: Command, environment: &[(&str, &str)], log: &Path) -> Weir {
+        Weir::spawn_into(command, environment, log, None)
+    }
+
+    /// The same, with standard output elsewhere than in the log.
+    pub fn spawn_into(
+        mut command: Command,
+        environment: &[(&str, &str)],
+        log: &Path,
+        output: Option<Stdio>,
+    ) -> Weir {
         command.stdin(Stdio::null()).env_remove("WEIR_DATA_DIR").env_remove("RUST_LOG");
         command.env_remove("WEIR_KILL_AT").env_remove("WEIR_KILL_MARK");
         command.envs(environment.iter().copied());
         let file = File::create(log).expect("a log file");
-        command.stdout(file.try_clone().expect("the log file again")).stderr(file);
+        let output = output.unwrap_or_else(|| file.try_clone().expect("the log file again").into());
+        command.stdout(output).stderr(file);
         Weir { child: command.spawn().expect("weir starts"), log: log.to_owned() }
     }
 
